@@ -1,0 +1,184 @@
+# dracd: POP/IMAP-before-SMTP.  "make help" lists the targets.
+#
+#   make WITH_BDB=0            without Berkeley DB maps
+#   make SAN=address,undefined with sanitizers, in a build folder of its own
+#   make CC=clang WERROR=1     another compiler, warnings as errors (as CI does)
+
+PREFIX      ?= /usr
+SYSCONFDIR  ?= /etc
+SBINDIR     ?= $(PREFIX)/sbin
+LIBEXECDIR  ?= $(PREFIX)/libexec/dracd
+MANDIR      ?= $(PREFIX)/share/man
+DOCDIR      ?= $(PREFIX)/share/doc/dracd
+UNITDIR     ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+DESTDIR     ?=
+
+VERSION := $(shell sed -n 's/^## \([0-9][0-9.]*\).*/\1/p' CHANGELOG.md | head -n 1)
+
+WITH_BDB ?= 1
+WERROR   ?= 0
+SAN      ?=
+FUZZ     ?= 0
+COVERAGE ?= 0
+
+CC         ?= cc
+PKG_CONFIG ?= pkg-config
+comma := ,
+
+# One build folder per flavour, so that switching rebuilds nothing and mixes nothing.
+flavour := $(CC)$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(filter 0,$(WITH_BDB)),-nobdb)$(if $(filter 1,$(COVERAGE)),-coverage)
+B := build/$(if $(filter cc gcc,$(flavour)),out,$(notdir $(flavour)))
+
+WARNINGS := -Wall -Wextra -Wformat=2 -Wshadow -Wconversion -Wsign-conversion \
+	-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
+	-Wcast-qual -Wwrite-strings -Wundef -Wvla -Wnull-dereference -Wredundant-decls -Wdate-time
+ifeq (,$(findstring clang,$(CC)))
+WARNINGS += -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wformat-signedness
+endif
+ifeq (1,$(WERROR))
+WARNINGS += -Werror
+endif
+
+HARDENING := -fstack-protector-strong -fstack-clash-protection -fPIE
+ifeq (,$(SAN)$(filter 1,$(COVERAGE)))
+OPTIMISE := -O2 -D_FORTIFY_SOURCE=3
+else
+OPTIMISE := -O1 -fno-omit-frame-pointer
+endif
+CFLAGS  ?= -g
+LDFLAGS ?=
+all_cflags  := -std=gnu17 $(OPTIMISE) $(CFLAGS) $(HARDENING) $(WARNINGS) -I. -MMD -MP \
+	-D_GNU_SOURCE -DDRACD_VERSION='"$(VERSION)"' -DWITH_BDB=$(WITH_BDB)
+all_ldflags := $(LDFLAGS) -pie -Wl,-z,relro,-z,now,-z,noexecstack
+ifneq (,$(SAN))
+all_cflags  += -fsanitize=$(SAN) -fno-sanitize-recover=all
+all_ldflags += -fsanitize=$(SAN)
+endif
+ifeq (1,$(COVERAGE))
+all_cflags  += --coverage
+all_ldflags += --coverage
+endif
+
+daemon_packages := libsystemd lmdb libconfuse
+daemon_libs = $(shell $(PKG_CONFIG) --libs $(daemon_packages)) $(maps_libs) -pthread
+maps_libs   := $(if $(filter 1,$(WITH_BDB)),-ldb-5.3)
+json_libs   = $(shell $(PKG_CONFIG) --libs jansson)
+test_libs   = $(shell $(PKG_CONFIG) --libs cmocka)
+
+maps_src   := $(if $(filter 0,$(WITH_BDB)),$(filter-out maps/map_bdb.c,$(wildcard maps/*.c)),$(wildcard maps/*.c))
+daemon_src := $(wildcard dracd/*.c) client/words.c
+obj = $(patsubst %.c,$B/%.o,$(1))
+
+PROGRAMS := $B/dracd/dracd $B/client/dracctl $B/client/drac-postlogin
+MANUALS  := $(wildcard dracd/*.[1-9] client/*.[1-9] rpc/*.[1-9])
+
+all: $(PROGRAMS)
+
+$B/dracd/dracd: $(call obj,$(daemon_src) $(maps_src))
+	$(CC) $(all_ldflags) -o $@ $^ $(daemon_libs)
+
+$B/client/dracctl: $(call obj,client/dracctl.c $(wildcard client/ctl_*.c) client/report.c client/words.c)
+	$(CC) $(all_ldflags) -o $@ $^ $(json_libs)
+
+# Static, so that LD_PRELOAD from a user database has no hold on it; no sanitizer runtime
+# exists for static programs, so a sanitized build links it dynamically.
+postlogin_static := $(if $(SAN),,-static)
+$B/client/drac-postlogin: $(call obj,$(wildcard client/postlogin*.c) client/report.c client/words.c)
+	$(CC) $(if $(SAN),$(all_ldflags),$(filter-out -pie,$(all_ldflags))) $(postlogin_static) -o $@ $^
+
+$B/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(all_cflags) -c -o $@ $<
+
+# ---- tests ------------------------------------------------------------------------------
+# tests/unit/test_NAME.c links only the modules that tests/unit/tests.mk names for it.
+include tests/unit/tests.mk
+unit_names := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
+ifeq (0,$(WITH_BDB))
+unit_names := $(filter-out $(bdb_tests),$(unit_names))
+endif
+unit_programs := $(patsubst %,$B/tests/unit/test_%,$(unit_names))
+unit_objects   = $(foreach m,$(links_$(1)),$(if $(wildcard $(m).c),$B/$(m).o))
+
+.SECONDEXPANSION:
+$(unit_programs): $B/tests/unit/test_%: $B/tests/unit/test_%.o $$(call unit_objects,$$*)
+	$(CC) $(all_ldflags) -o $@ $^ $(test_libs) $(daemon_libs) $(json_libs)
+
+unit: $(unit_programs) $(PROGRAMS)
+
+check-unit: unit
+	@B=$B tests/run-unit
+
+check: packages
+	@$(MAKE) --no-print-directory all
+	@B=$B tests/run-all
+
+demo: packages
+	@$(MAKE) --no-print-directory all
+	@B=$B tests/run-demo
+
+packages:
+	@tests/packages
+
+bench bench-quick:
+	@echo "$@: comes with the next release" >&2; exit 1
+
+# ---- checks that fail the build -----------------------------------------------------------
+c_files = $(shell find dracd client maps $(wildcard rpc) tests -name "*.[ch]")
+
+lint: format-check layers man-lint
+
+format-check:
+	clang-format --dry-run --Werror $(c_files)
+
+format:
+	clang-format -i $(c_files)
+
+layers:
+	tests/check-layers
+
+man-lint:
+	$(if $(MANUALS),mandoc -Tlint -Wwarning $(MANUALS))
+
+# ---- installation -------------------------------------------------------------------------
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)/drac/drac.conf.d
+	install -m 0755 $B/dracd/dracd $B/client/dracctl $(DESTDIR)$(SBINDIR)
+	install -m 0755 $B/client/drac-postlogin $(DESTDIR)$(LIBEXECDIR)
+	test -e $(DESTDIR)$(SYSCONFDIR)/drac/drac.conf || \
+		install -m 0644 drac.conf $(DESTDIR)$(SYSCONFDIR)/drac/drac.conf
+	for m in $(MANUALS); do \
+		install -D -m 0644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/}; done
+	install -D -m 0644 -t $(DESTDIR)$(DOCDIR) README.md CHANGELOG.md LICENSE drac.conf
+	install -D -m 0644 packaging/dracd.service $(DESTDIR)$(UNITDIR)/dracd.service
+	sed -i 's|/usr/sbin/|$(SBINDIR)/|' $(DESTDIR)$(UNITDIR)/dracd.service
+	install -D -m 0644 packaging/dracd.sysusers $(DESTDIR)$(SYSUSERSDIR)/dracd.conf
+	install -D -m 0644 packaging/dracd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/dracd.conf
+
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/dracd $(DESTDIR)$(SBINDIR)/dracctl
+	rm -f $(DESTDIR)$(UNITDIR)/dracd.service $(DESTDIR)$(SYSUSERSDIR)/dracd.conf \
+		$(DESTDIR)$(TMPFILESDIR)/dracd.conf
+	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DOCDIR)
+	for m in $(MANUALS); do rm -f $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/}; done
+
+dist:
+	@mkdir -p build
+	git archive --prefix=dracd-$(VERSION)/ -o build/dracd-$(VERSION).tar.gz HEAD
+
+clean:
+	rm -rf build/out build/*-nobdb build/clang* build/gcc-* build/cc-*
+
+distclean:
+	rm -rf build
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*/\1/p' Makefile | sort -u | tr '\n' ' '; echo
+
+-include $(shell find $B -name '*.d' 2>/dev/null)
+
+.PHONY: all unit check-unit check demo packages bench bench-quick lint format-check format \
+	layers man-lint install uninstall dist clean distclean help
+.DELETE_ON_ERROR:

@@ -1,0 +1,250 @@
+/* dracctl status and dracctl maps: the state of dracd, line by line as it comes. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client/ctl_command.h"
+#include "client/ctl_json.h"
+#include "client/ctl_text.h"
+
+static void print_dracd(const struct words *words)
+{
+	const char *state = ctl_value(words, "state", "unknown");
+	char up[TEXT_SIZE];
+
+	printf("dracd %s up %s   mode %s   ", ctl_value(words, "version", "?"),
+		text_age(ctl_number(words, "up_ms"), up), ctl_value(words, "mode", "?"));
+	for (const char *at = state; *at; at++)
+		putchar(*at >= 'a' && *at <= 'z' ? *at - 'a' + 'A' : *at);
+	putchar('\n');
+}
+
+static void print_leases(const struct words *words)
+{
+	char all[TEXT_SIZE], four[TEXT_SIZE], six[TEXT_SIZE], next[TEXT_SIZE];
+
+	printf("leases    %s", text_count(ctl_number(words, "count"), all));
+	if (ctl_number(words, "count") > 0)
+		printf(" (%s IPv4, %s IPv6)", text_count(ctl_number(words, "ipv4"), four),
+			text_count(ctl_number(words, "ipv6"), six));
+	if (words_get(words, "next_end_ms"))
+		printf(", next ends in %s",
+			text_age(ctl_number(words, "next_end_ms"), next));
+	printf("; limit %llu\n", ctl_number(words, "limit"));
+}
+
+/* " (private 2, never_lease 1)" */
+static void print_refusals(const struct words *words)
+{
+	const char *before = " (";
+
+	for (unsigned i = 1; i < words->count; i++) {
+		const struct word *word = &words->word[i];
+
+		if (strncmp(word->key, "refused_", 8) != 0 || !word->value)
+			continue;
+		printf("%s%s %s", before, word->key + 8, word->value);
+		before = ", ";
+	}
+	if (before[0] == ',')
+		putchar(')');
+}
+
+static void print_logins(const struct words *words)
+{
+	char granted[TEXT_SIZE], renewed[TEXT_SIZE], refused[TEXT_SIZE],
+		errors[TEXT_SIZE], window[TEXT_SIZE];
+
+	printf("logins    granted %s renewed %s refused %s",
+		text_count(ctl_number(words, "granted"), granted),
+		text_count(ctl_number(words, "renewed"), renewed),
+		text_count(ctl_number(words, "refused"), refused));
+	if (ctl_number(words, "errors") > 0)
+		printf(" errors %s", text_count(ctl_number(words, "errors"), errors));
+	printf(" in the last %s", text_age(ctl_number(words, "window_ms"), window));
+	print_refusals(words);
+	putchar('\n');
+}
+
+static void print_lookups(const struct words *words)
+{
+	char asked[TEXT_SIZE], permitted[TEXT_SIZE], window[TEXT_SIZE];
+
+	printf("lookups   %s in the last %s, %s permitted\n",
+		text_count(ctl_number(words, "asked"), asked),
+		text_age(ctl_number(words, "window_ms"), window),
+		text_count(ctl_number(words, "permitted"), permitted));
+}
+
+static void print_lookup(const struct words *words)
+{
+	unsigned long long connections = ctl_number(words, "connections");
+	char count[TEXT_SIZE], asked[TEXT_SIZE];
+
+	printf("lookup    %s %s %s, %s connection%s, asked %s\n",
+		ctl_value(words, "name", "?"), ctl_value(words, "protocol", "?"),
+		ctl_value(words, "path", "?"), text_count(connections, count),
+		connections == 1 ? "" : "s",
+		text_count(ctl_number(words, "asked"), asked));
+}
+
+static void print_map(const struct words *words)
+{
+	unsigned long long published_ago_ms, entries = ctl_number(words, "entries");
+	char count[TEXT_SIZE], ago[TEXT_SIZE], pending[TEXT_SIZE];
+
+	printf("map       %s %s %s %s, ", ctl_value(words, "name", "?"),
+		ctl_value(words, "type", "?"), text_count(entries, count),
+		entries == 1 ? "entry" : "entries");
+	if (words_get_number(words, "published_ago_ms", &published_ago_ms) == 0)
+		printf("published %s ago", text_age(published_ago_ms, ago));
+	else
+		printf("not published yet");
+	printf(", pending %s", text_count(ctl_number(words, "pending"), pending));
+	if (strcmp(ctl_value(words, "state", "ok"), "ok") != 0)
+		printf(", ERROR: %s", ctl_value(words, "error", "unknown"));
+	putchar('\n');
+}
+
+static void print_warning(const struct words *words)
+{
+	printf("WARNING   %s\n", ctl_value(words, "text", "?"));
+}
+
+/* The data lines there are; lines of other verbs are of a later dracd and are skipped. */
+static const struct section {
+	const char *verb;
+	bool is_list; /* may occur any number of times */
+	void (*print)(const struct words *words);
+} sections[] = {
+	{"dracd", false, print_dracd},
+	{"leases", false, print_leases},
+	{"logins", false, print_logins},
+	{"lookups", false, print_lookups},
+	{"lookup", true, print_lookup},
+	{"map", true, print_map},
+	{"warning", true, print_warning},
+};
+
+static const struct section *find_section(const struct words *words)
+{
+	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
+		if (words_is(words, 0, sections[i].verb))
+			return &sections[i];
+	return NULL;
+}
+
+/* Has all members in their order: a list is there even if nothing is in it, and null what
+ * dracd does not tell. */
+static json_t *new_tree(const char *only)
+{
+	json_t *tree = json_object();
+
+	for (size_t i = 0; tree && i < sizeof(sections) / sizeof(sections[0]); i++) {
+		if (only && strcmp(only, sections[i].verb) != 0)
+			continue;
+		if (json_object_set_new(tree, sections[i].verb,
+			    sections[i].is_list ? json_array() : json_null()) < 0) {
+			json_decref(tree);
+			return NULL;
+		}
+	}
+	return tree;
+}
+
+static json_t *drop_tree(json_t *tree)
+{
+	json_decref(tree);
+	return NULL;
+}
+
+static int add_to_tree(
+	json_t *tree, const struct section *section, const struct words *words)
+{
+	json_t *object = ctl_json_object(words);
+
+	if (section->is_list)
+		return json_array_append_new(
+			json_object_get(tree, section->verb), object);
+	return json_object_set_new(tree, section->verb, object);
+}
+
+/* The exit status that fits the state dracd is in. */
+static int status_of(const struct words *words)
+{
+	const char *state = ctl_value(words, "state", "");
+
+	if (strcmp(state, "ok") == 0)
+		return CTL_STATUS_OK;
+	return strcmp(state, "warning") == 0 ? CTL_STATUS_WARNING : CTL_STATUS_CRITICAL;
+}
+
+/* A list alone needs no name around it.  Takes over tree. */
+static int print_tree(json_t *tree, const char *only)
+{
+	json_t *list = only && tree ? json_incref(json_object_get(tree, only)) : NULL;
+
+	if (!list)
+		return ctl_json_print(tree);
+	json_decref(tree);
+	return ctl_json_print(list);
+}
+
+/* Reads and prints the answer; only: the verb of the lines to print, NULL for all.
+ * Returns an enum control_line, the final one, or a negative errno; *state becomes the
+ * exit status that fits the state dracd is in. */
+static int print_sections(struct ctl_context *context, const char *only, int *state)
+{
+	bool is_json = context->arguments->json;
+	json_t *tree = is_json ? new_tree(only) : NULL;
+	struct words words;
+	int r;
+
+	while ((r = control_next(context->control, &words)) == CONTROL_DATA) {
+		const struct section *section = find_section(&words);
+
+		if (!section || (only && strcmp(only, section->verb) != 0))
+			continue;
+		if (words_is(&words, 0, "dracd"))
+			*state = status_of(&words);
+		if (!is_json)
+			section->print(&words);
+		else if (tree && add_to_tree(tree, section, &words) < 0)
+			tree = drop_tree(tree);
+	}
+	if (r == CONTROL_OK && is_json)
+		return print_tree(tree, only) < 0 ? -EIO : r;
+	drop_tree(tree);
+	if (r == CONTROL_ERR || r == CONTROL_NO)
+		(void)ctl_say_error(&words);
+	return r;
+}
+
+int ctl_status(struct ctl_context *context)
+{
+	int state = CTL_NO_ANSWER, r;
+	struct line line;
+
+	line_init(&line, "status");
+	if (control_ask(context->control, &line) < 0)
+		return CTL_NO_ANSWER;
+	r = print_sections(context, NULL, &state);
+	return r == CONTROL_OK ? state : CTL_NO_ANSWER;
+}
+
+int ctl_maps(struct ctl_context *context)
+{
+	int state, r;
+	struct line line;
+
+	line_init(&line, "maps");
+	if (context->arguments->rebuild)
+		line_add(&line, "rebuild", "yes");
+	r = control_ask(context->control, &line);
+	if (r < 0)
+		return ctl_failed(r);
+	r = print_sections(context, "map", &state);
+	if (r < 0)
+		return CTL_NO_ANSWER;
+	return r == CONTROL_OK ? CTL_DONE : CTL_REFUSED;
+}

@@ -1,0 +1,150 @@
+/*
+ * The configuration: drac.conf and the files of drac.conf.d as one plain, immutable
+ * struct.
+ *
+ * Options are rows of one table (option.c); their defaults are text that goes through the
+ * same parsers.  A configuration is read whole: all problems are collected, and with any
+ * error in it there is no configuration.
+ */
+#ifndef DRACD_CONFIG_H
+#define DRACD_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "dracd/prefix_set.h"
+#include "maps/key.h"
+#include "maps/map.h"
+
+#define CONFIG_FILE_DEFAULT "/etc/drac/drac.conf"
+
+enum mode {
+	MODE_ENFORCE,
+	MODE_OBSERVE, /* keep leases, tell every MTA "no", log what would have been
+			 permitted */
+};
+
+enum durability {
+	DURABILITY_FULL,    /* an answered login survives power loss */
+	DURABILITY_BATCH,   /* so does all but the last commit */
+	DURABILITY_PROCESS, /* it survives the death of the process; see table.h */
+};
+
+enum lookup_protocol {
+	LOOKUP_POLICY,
+	LOOKUP_SOCKETMAP
+};
+
+struct text_list {
+	size_t count;
+	char **items;
+};
+
+struct account {
+	uid_t uid;
+	char *name;
+};
+
+struct account_list {
+	size_t count;
+	struct account *items;
+};
+
+struct service_settings {
+	char *name;
+	bool lease;
+	uint64_t lease_time_usec; /* 0: the global one */
+};
+
+struct socket_settings {
+	char *path;
+	gid_t group; /* (gid_t)-1: none */
+	mode_t mode;
+};
+
+struct lookup_settings {
+	char *name;
+	enum lookup_protocol protocol;
+	struct socket_settings socket;
+};
+
+struct map_config {
+	char *name;
+	enum map_type type;
+	enum key_form keys;
+	char *path;
+	gid_t group;
+	mode_t mode;
+	uint64_t interval_usec;     /* between publications of new leases, at least */
+	uint64_t end_interval_usec; /* between publications of ends, at least */
+	char *static_path;          /* of the administrator's access file; NULL: none */
+};
+
+struct config {
+	unsigned references; /* atomic */
+	enum mode mode;
+	enum durability durability;
+	uint64_t lease_time_usec;
+	uint64_t lease_time_max_usec;
+	uint64_t revoke_hold_usec;
+	unsigned ipv6_prefix;
+	unsigned max_leases;
+	unsigned max_leases_per_user;
+	unsigned warn_users_per_address;
+	struct prefix_set lease_networks;
+	struct prefix_set lease_special;
+	struct prefix_set never_lease;
+	struct prefix_set deny;
+	struct text_list never_lease_users;
+	struct account_list reporters;
+	char *state_directory;
+	struct socket_settings report;
+	struct socket_settings control;
+	gid_t admin_group; /* may use the writing control commands, besides root */
+	size_t service_count;
+	struct service_settings *services;
+	size_t lookup_count;
+	struct lookup_settings *lookups;
+	size_t map_count;
+	struct map_config *maps;
+};
+
+struct problem {
+	bool is_warning;
+	char *text; /* "/etc/drac/drac.conf:12: lease_time: ..." */
+};
+
+struct problems {
+	size_t count;
+	size_t errors;
+	struct problem *items;
+};
+
+/* Reads file and then, in the order of their names, the files "*.conf" of the directory
+ * "file.d" (drac.conf.d for drac.conf).  0 and *ret with one reference; -EINVAL when
+ * problems holds errors; -ENOMEM.  Warnings may stand in problems in either case. */
+int config_load(const char *file, struct config **ret, struct problems *problems)
+	__attribute__((warn_unused_result));
+
+struct config *config_ref(struct config *config);
+/* NULL is a no-op.  Returns NULL. */
+struct config *config_unref(struct config *config);
+
+/* The settings of a service by name; NULL if drac.conf does not know it. */
+const struct service_settings *config_service(
+	const struct config *config, const char *name);
+
+/* The name of the account, if uid may report logins; else NULL. */
+const char *config_reporter(const struct config *config, uid_t uid);
+
+/* Appends warnings for options that differ and take effect at a restart only. */
+void config_compare(
+	const struct config *old, const struct config *new, struct problems *problems);
+
+void problems_add(struct problems *problems, bool is_warning, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void problems_done(struct problems *problems);
+
+#endif

@@ -1,0 +1,353 @@
+/* One connection of a server: octets in, octets out. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "dracd/server_internal.h"
+
+/* ---- closing ---- */
+
+/* Connections are freed from the loop only, never under the feet of a caller. */
+static void close_connection(struct connection *connection)
+{
+	if (connection->closing)
+		return;
+	connection->closing = true;
+	(void)sd_event_source_set_enabled(connection->source, SD_EVENT_OFF);
+	(void)sd_event_source_set_enabled(connection->server->reaper, SD_EVENT_ONESHOT);
+}
+
+void connection_free(struct connection *connection)
+{
+	struct server *server = connection->server;
+
+	if (server->settings.protocol->closed)
+		server->settings.protocol->closed(connection);
+	if (connection->previous)
+		connection->previous->next = connection->next;
+	else
+		server->connections = connection->next;
+	if (connection->next)
+		connection->next->previous = connection->previous;
+	server->count--;
+	sd_event_source_disable_unref(connection->source);
+	close(connection->fd);
+	free(connection->in);
+	free(connection->out);
+	free(connection);
+}
+
+int server_on_reap(sd_event_source *source, void *userdata)
+{
+	struct server *server = userdata;
+	struct connection *next;
+
+	(void)source;
+	for (struct connection *at = server->connections; at; at = next) {
+		next = at->next;
+		if (at->closing)
+			connection_free(at);
+	}
+	return 0;
+}
+
+/* Reads when there is room for what comes, writes when something waits. */
+static void set_events(struct connection *connection)
+{
+	uint32_t events = 0;
+
+	if (connection->closing)
+		return;
+	if (connection_is_choked(connection))
+		events |= EPOLLOUT;
+	else if (!connection->paused && !connection->at_end)
+		events |= EPOLLIN;
+	if (sd_event_source_set_io_events(connection->source, events) < 0)
+		close_connection(connection);
+}
+
+/* At the end of what the peer sends, and of what we owe him, he is done with. */
+static void close_if_done(struct connection *connection)
+{
+	if (connection->at_end && connection->holds == 0 && !connection->paused &&
+		!connection_is_choked(connection))
+		close_connection(connection);
+}
+
+/* ---- writing ---- */
+
+bool connection_is_choked(const struct connection *connection)
+{
+	return connection->out_length > connection->out_sent;
+}
+
+static int keep_output(struct connection *connection, const char *data, size_t length)
+{
+	size_t waiting = connection->out_length - connection->out_sent;
+	char *grown;
+
+	if (waiting + length > WRITE_BUFFER_MAX)
+		return -ENOBUFS;
+	if (connection->out_sent) {
+		memmove(connection->out, connection->out + connection->out_sent, waiting);
+		connection->out_sent = 0;
+		connection->out_length = waiting;
+	}
+	grown = realloc(connection->out, waiting + length);
+	if (!grown)
+		return -ENOMEM;
+	memcpy(grown + waiting, data, length);
+	connection->out = grown;
+	connection->out_length = waiting + length;
+	return 0;
+}
+
+void connection_write(struct connection *connection, const void *data, size_t length)
+{
+	const char *at = data;
+	ssize_t sent = 0;
+
+	if (connection->closing)
+		return;
+	if (!connection_is_choked(connection)) {
+		sent = send(connection->fd, at, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+			close_connection(connection);
+			return;
+		}
+		if (sent < 0)
+			sent = 0;
+	}
+	if ((size_t)sent == length)
+		return;
+	if (keep_output(connection, at + sent, length - (size_t)sent) < 0)
+		close_connection(connection);
+	else
+		set_events(connection);
+}
+
+static void flush_output(struct connection *connection)
+{
+	const struct protocol *protocol = connection->server->settings.protocol;
+	ssize_t sent = send(connection->fd, connection->out + connection->out_sent,
+		connection->out_length - connection->out_sent,
+		MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (sent < 0) {
+		close_connection(connection);
+		return;
+	}
+	connection->out_sent += (size_t)sent;
+	if (connection_is_choked(connection))
+		return;
+	free(connection->out);
+	connection->out = NULL;
+	connection->out_length = connection->out_sent = 0;
+	if (protocol->drained)
+		protocol->drained(connection);
+}
+
+/* ---- reading ---- */
+
+static int keep_input(struct connection *connection, const char *data, size_t length)
+{
+	char *kept = NULL;
+
+	if (length) {
+		kept = malloc(length);
+		if (!kept)
+			return -ENOMEM;
+		memcpy(kept, data, length);
+	}
+	free(connection->in);
+	connection->in = kept;
+	connection->in_length = length;
+	return 0;
+}
+
+/* Consumes whole requests from the length octets in the scratch; keeps the rest. */
+static void consume(struct connection *connection, size_t length)
+{
+	const struct protocol *protocol = connection->server->settings.protocol;
+	char *data = connection->server->scratch;
+
+	connection->server->consuming = connection;
+	while (length > 0 && !connection->paused && !connection->closing &&
+		!connection_is_choked(connection)) {
+		ssize_t taken = protocol->consume(connection, data, length);
+
+		if (taken < 0 || (taken == 0 && length >= protocol->request_max))
+			close_connection(connection);
+		if (taken <= 0)
+			break;
+		data += taken;
+		length -= (size_t)taken;
+	}
+	connection->server->consuming = NULL;
+	if (!connection->closing && keep_input(connection, data, length) < 0)
+		close_connection(connection);
+}
+
+/* Moves what was kept back to the scratch; returns its length. */
+static size_t restore_input(struct connection *connection)
+{
+	if (connection->in_length)
+		memcpy(connection->server->scratch, connection->in,
+			connection->in_length);
+	return connection->in_length;
+}
+
+static void read_input(struct connection *connection)
+{
+	char *scratch = connection->server->scratch;
+	size_t length = restore_input(connection);
+	ssize_t got = recv(connection->fd, scratch + length, READ_SIZE, MSG_DONTWAIT);
+
+	if (got < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			close_connection(connection);
+		return;
+	}
+	if (got == 0)
+		connection->at_end = true;
+	else
+		consume(connection, length + (size_t)got);
+}
+
+static void update(struct connection *connection)
+{
+	close_if_done(connection);
+	set_events(connection);
+}
+
+/* Consumes what was kept while the connection was paused or choked. */
+static void consume_kept(struct connection *connection)
+{
+	if (connection->in_length)
+		consume(connection, restore_input(connection));
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct connection *connection = userdata;
+
+	(void)source;
+	(void)fd;
+	if (events & EPOLLOUT)
+		flush_output(connection);
+	if (events & EPOLLIN)
+		read_input(connection);
+	else if (events & EPOLLOUT && !connection_is_choked(connection))
+		consume_kept(connection);
+	if (events & (EPOLLHUP | EPOLLERR) && !(events & EPOLLIN))
+		close_connection(connection);
+	update(connection);
+	return 0;
+}
+
+void connection_pause(struct connection *connection)
+{
+	connection->paused = true;
+	set_events(connection);
+}
+
+void connection_resume(struct connection *connection)
+{
+	if (!connection->paused)
+		return;
+	connection->paused = false;
+	/* called from within consume(): it goes on by itself */
+	if (connection->closing || connection->server->consuming)
+		return;
+	consume_kept(connection);
+	update(connection);
+}
+
+void connection_hold(struct connection *connection)
+{
+	connection->holds++;
+}
+
+void connection_release(struct connection *connection)
+{
+	connection->holds--;
+	close_if_done(connection);
+}
+
+/* ---- accepting ---- */
+
+static struct peer read_peer(int fd)
+{
+	struct ucred credentials;
+	socklen_t size = sizeof(credentials);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0)
+		return (struct peer){.uid = (uid_t)-1, .gid = (gid_t)-1};
+	return (struct peer){credentials.uid, credentials.gid, credentials.pid};
+}
+
+int connection_add(struct server *server, int fd)
+{
+	const struct protocol *protocol = server->settings.protocol;
+	struct connection *connection = calloc(1, sizeof(*connection));
+	int r;
+
+	if (!connection) {
+		close(fd);
+		return -ENOMEM;
+	}
+	connection->server = server;
+	connection->fd = fd;
+	connection->peer = read_peer(fd);
+	r = sd_event_add_io(
+		server->event, &connection->source, fd, EPOLLIN, on_io, connection);
+	if (r < 0) {
+		close(fd);
+		free(connection);
+		return r;
+	}
+	connection->next = server->connections;
+	if (connection->next)
+		connection->next->previous = connection;
+	server->connections = connection;
+	server->count++;
+	if (protocol->opened && protocol->opened(connection, &connection->state) < 0)
+		close_connection(connection);
+	return 0;
+}
+
+struct server *connection_server(const struct connection *connection)
+{
+	return connection->server;
+}
+
+void *connection_state(const struct connection *connection)
+{
+	return connection->state;
+}
+
+const struct peer *connection_peer(const struct connection *connection)
+{
+	return &connection->peer;
+}
+
+bool connection_peer_in_group(const struct connection *connection, gid_t group)
+{
+	gid_t groups[256];
+	socklen_t size = sizeof(groups);
+
+	if (group == (gid_t)-1)
+		return false;
+	if (connection->peer.gid == group)
+		return true;
+	if (getsockopt(connection->fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
+		return false;
+	for (size_t i = 0; i < size / sizeof(groups[0]); i++)
+		if (groups[i] == group)
+			return true;
+	return false;
+}

@@ -1,0 +1,51 @@
+/* What the files of the control socket share; for nobody else. */
+#ifndef DRACD_CONTROL_INTERNAL_H
+#define DRACD_CONTROL_INTERNAL_H
+
+#include "client/words.h"
+#include "dracd/answer.h"
+#include "dracd/daemon.h"
+
+/* How long an order waits for the maps before it is answered all the same. */
+#define CONTROL_WAIT_USEC (5 * USEC_PER_SEC)
+
+/* A list on its way; see control_list.c. */
+struct listing {
+	bool is_active;
+	sd_event_source *next_turn;
+	struct expiry last; /* the row that was told last */
+	uint64_t until;     /* boot clock: only leases that end before */
+	uint64_t count;
+	char user[USER_SIZE]; /* empty: any */
+	char service[SERVICE_SIZE];
+};
+
+/* The state of a connection.  One command at a time: the connection is paused meanwhile.
+ */
+struct session {
+	struct connection
+		*connection; /* NULL: the peer has gone, a command is under way */
+	struct daemon *daemon;
+	bool is_busy;
+	struct login login;
+	struct block block;
+	uint64_t hold_usec;
+	struct listing listing;
+};
+
+/* Starts to answer "list"; ends by control_finish(). */
+void control_list(struct session *session, const struct words *words);
+void control_list_continue(struct session *session);
+void control_list_cancel(struct session *session);
+
+/* Answer "status", "maps" and "check". */
+void control_status(struct session *session, const struct words *words);
+void control_maps(struct session *session, const struct words *words);
+void control_check(struct session *session, const struct words *words);
+
+/* Sends one line of an answer; its last line, after which the next command is read. */
+void control_send(struct session *session, struct line *line);
+void control_finish(struct session *session, struct line *line);
+void control_fail(struct session *session, const char *reason, const char *text);
+
+#endif

@@ -1,0 +1,307 @@
+/* "status", "maps" and "check": what is, and why. */
+#include <stdio.h>
+#include <string.h>
+
+#include "dracd/control_internal.h"
+
+static bool is_failed(const struct map_report *report)
+{
+	return report->error || report->static_error;
+}
+
+static bool is_critical(const struct core *core)
+{
+	for (size_t i = 0; i < publisher_map_count(core->publisher); i++)
+		if (is_failed(publisher_report(core->publisher, i)))
+			return true;
+	return false;
+}
+
+/* Forgets shared addresses whose leases are over, then tells whether any is left. */
+static bool has_shared(struct core *core)
+{
+	struct prefix_set left = {0};
+	struct moment now = clock_now();
+
+	for (size_t i = 0; i < core->shared.count; i++) {
+		struct lease lease;
+
+		if (core_find(core, &core->shared.items[i], now, &lease) == REASON_OK &&
+			prefix_set_add(&left, &core->shared.items[i]) < 0)
+			break;
+	}
+	prefix_set_done(&core->shared);
+	core->shared = left;
+	return left.count > 0;
+}
+
+static void send_head(struct session *session)
+{
+	struct core *core = &session->daemon->core;
+	struct moment now = clock_now();
+	bool shared = has_shared(core);
+	struct line line;
+
+	line_init(&line, "dracd");
+	line_add(&line, "version", DRACD_VERSION);
+	line_add(&line, "state",
+		is_critical(core) ? "critical"
+		: shared          ? "warning"
+				  : "ok");
+	line_add(&line, "mode",
+		core->config->mode == MODE_ENFORCE ? "enforce" : "observe");
+	line_add_number(&line, "up_ms",
+		(now.boot_usec - core->started.boot_usec) / USEC_PER_MSEC);
+	control_send(session, &line);
+}
+
+static void send_leases(struct session *session)
+{
+	struct core *core = &session->daemon->core;
+	struct expiry after = {.deadline_boot_usec = clock_now().boot_usec + 1}, next;
+	uint64_t ipv4, ipv6;
+	struct line line;
+
+	core_count(core, &ipv4, &ipv6);
+	line_init(&line, "leases");
+	line_add_number(&line, "count", ipv4 + ipv6);
+	line_add_number(&line, "ipv4", ipv4);
+	line_add_number(&line, "ipv6", ipv6);
+	line_add_number(&line, "limit", core->config->max_leases);
+	if (table_reader_begin(core->reader) == 0) {
+		if (table_next_expiry(core->reader, &after, &next) == 0)
+			line_add_number(&line, "next_end_ms",
+				(next.deadline_boot_usec - after.deadline_boot_usec) /
+					USEC_PER_MSEC);
+		table_reader_end(core->reader);
+	}
+	control_send(session, &line);
+}
+
+static void send_counters(struct session *session)
+{
+	struct core *core = &session->daemon->core;
+	struct counters sum = stats_sum(&core->stats, clock_now());
+	uint64_t refused = 0, window = STATS_BUCKETS * STATS_BUCKET_USEC / USEC_PER_MSEC;
+	struct line line;
+
+	for (unsigned reason = 0; reason < REASON_COUNT; reason++)
+		refused += sum.refused[reason];
+	line_init(&line, "logins");
+	line_add_number(&line, "window_ms", window);
+	line_add_number(&line, "granted", sum.granted);
+	line_add_number(&line, "renewed", sum.renewed);
+	line_add_number(&line, "refused", refused);
+	line_add_number(&line, "errors", sum.errors);
+	for (unsigned reason = 0; reason < REASON_COUNT; reason++) {
+		char key[64];
+
+		snprintf(key, sizeof(key), "refused_%s", reason_name(reason));
+		if (sum.refused[reason])
+			line_add_number(&line, key, sum.refused[reason]);
+	}
+	control_send(session, &line);
+	line_init(&line, "lookups");
+	line_add_number(&line, "window_ms", window);
+	line_add_number(&line, "asked", sum.asked);
+	line_add_number(&line, "permitted", sum.permitted);
+	control_send(session, &line);
+}
+
+static void send_lookups(struct session *session)
+{
+	const struct daemon *daemon = session->daemon;
+	struct line line;
+
+	for (size_t i = 0; i < daemon->lookup_count; i++) {
+		const struct lookup_settings *settings = &daemon->started->lookups[i];
+		const struct daemon_lookup *lookup = &daemon->lookups[i];
+
+		line_init(&line, "lookup");
+		line_add(&line, "name", settings->name);
+		line_add(&line, "protocol",
+			settings->protocol == LOOKUP_POLICY ? "policy" : "socketmap");
+		line_add(&line, "path", settings->socket.path);
+		line_add_number(&line, "connections",
+			lookup->server ? server_connection_count(lookup->server) : 0);
+		line_add_number(&line, "asked", lookup->lookup.asked);
+		control_send(session, &line);
+	}
+}
+
+static void add_map_error(
+	struct line *line, const struct map_config *map, const struct map_report *report)
+{
+	char text[256];
+
+	if (report->error)
+		snprintf(text, sizeof(text), "cannot %s: %s",
+			report->step ? report->step : "publish",
+			strerror(-report->error));
+	else
+		snprintf(text, sizeof(text), "%s:%u: %s", map->static_path,
+			report->static_line,
+			report->static_problem ? report->static_problem
+					       : strerror(-report->static_error));
+	line_add(line, "error", text);
+}
+
+static void send_map(struct session *session, size_t index)
+{
+	struct core *core = &session->daemon->core;
+	const struct map_config *map = publisher_map(core->publisher, index);
+	const struct map_report *report = publisher_report(core->publisher, index);
+	uint64_t now = clock_now().boot_usec;
+	struct line line;
+
+	line_init(&line, "map");
+	line_add(&line, "name", map->name);
+	line_add(&line, "type", map_type_name(map->type));
+	line_add(&line, "keys", key_form_name(map->keys));
+	line_add(&line, "path", map->path);
+	line_add_number(&line, "entries", report->entries);
+	if (report->published_boot_usec)
+		line_add_number(&line, "published_ago_ms",
+			(now - report->published_boot_usec) / USEC_PER_MSEC);
+	line_add_number(&line, "pending",
+		core->state.sequence > report->sequence
+			? core->state.sequence - report->sequence
+			: 0);
+	line_add(&line, "state", is_failed(report) ? "error" : "ok");
+	if (is_failed(report))
+		add_map_error(&line, map, report);
+	control_send(session, &line);
+}
+
+static void send_maps(struct session *session)
+{
+	for (size_t i = 0; i < publisher_map_count(session->daemon->core.publisher); i++)
+		send_map(session, i);
+}
+
+static void send_warnings(struct session *session)
+{
+	struct core *core = &session->daemon->core;
+
+	for (size_t i = 0; i < core->shared.count; i++) {
+		char address[ADDRESS_TEXT_SIZE], text[192];
+		struct lease lease;
+		struct line line;
+
+		(void)!core_find(core, &core->shared.items[i], clock_now(), &lease);
+		snprintf(text, sizeof(text),
+			"%s has %u users: shared NAT or a proxy? to exclude it: never_lease",
+			address_format(&core->shared.items[i], address),
+			lease_user_count(&lease));
+		line_init(&line, "warning");
+		line_add(&line, "text", text);
+		control_send(session, &line);
+	}
+}
+
+void control_status(struct session *session, const struct words *words)
+{
+	struct line line;
+
+	(void)words;
+	send_head(session);
+	send_leases(session);
+	send_counters(session);
+	send_lookups(session);
+	send_maps(session);
+	send_warnings(session);
+	line_init(&line, "OK");
+	control_finish(session, &line);
+}
+
+void control_maps(struct session *session, const struct words *words)
+{
+	struct line line;
+
+	if (words_get(words, "rebuild"))
+		publisher_wake(session->daemon->core.publisher, WAKE_REBUILD);
+	send_maps(session);
+	line_init(&line, "OK");
+	control_finish(session, &line);
+}
+
+/* ---- check ---- */
+
+static void answer_permit(struct session *session, const struct address *address,
+	const struct lease *lease, struct moment now)
+{
+	struct core *core = &session->daemon->core;
+	char text[ADDRESS_TEXT_SIZE], user[USER_SIZE];
+	struct line line;
+
+	core_lease_user(core, lease, user);
+	line_init(&line, "OK");
+	line_add_bare(&line, "permit");
+	line_add(&line, "address", address_format(address, text));
+	line_add(&line, "lease", address_format(&lease->address, text));
+	line_add_number(&line, "until_ms", lease->deadline_wall_usec / USEC_PER_MSEC);
+	line_add_number(&line, "left_ms",
+		(lease->deadline_boot_usec - now.boot_usec) / USEC_PER_MSEC);
+	line_add(&line, "user", user);
+	line_add(&line, "service", lease->service);
+	line_add_number(&line, "login_ms", lease->login_wall_usec / USEC_PER_MSEC);
+	if (core->config->mode == MODE_OBSERVE)
+		line_add(&line, "mode", "observe");
+	control_finish(session, &line);
+}
+
+static void add_refusal(struct line *line, const struct refusal *refusal)
+{
+	const char *hint = reason_hint(refusal->reason);
+
+	line_add(line, "refused_reason", reason_name(refusal->reason));
+	line_add_number(line, "refused_ms", refusal->wall_usec / USEC_PER_MSEC);
+	line_add(line, "user", refusal->user);
+	line_add(line, "service", refusal->service);
+	if (hint)
+		line_add(line, "hint", hint);
+}
+
+static void answer_no(struct session *session, const struct address *address,
+	enum reason reason, struct moment now)
+{
+	struct core *core = &session->daemon->core;
+	const struct refusal *refusal = stats_find_refusal(&core->stats, address);
+	const struct block *block = blocks_find_address(core->blocks, address, now);
+	char text[ADDRESS_TEXT_SIZE];
+	struct line line;
+
+	line_init(&line, "NO");
+	line_add(&line, "reason", reason_name(reason));
+	line_add(&line, "address", address_format(address, text));
+	if (reason == REASON_REVOKED && block) {
+		line_add_number(
+			&line, "until_ms", block->until_wall_usec / USEC_PER_MSEC);
+		line_add(&line, "text", block->text);
+	}
+	if (refusal)
+		add_refusal(&line, refusal);
+	control_finish(session, &line);
+}
+
+void control_check(struct session *session, const struct words *words)
+{
+	const char *text = words_get(words, "address");
+	struct moment now = clock_now();
+	struct address address;
+	struct lease lease;
+	int r;
+
+	if (!text || address_parse(text, &address) < 0) {
+		control_fail(
+			session, "syntax", "address= is not an IPv4 or IPv6 address");
+		return;
+	}
+	r = core_find(&session->daemon->core, &address, now, &lease);
+	if (r < 0)
+		control_fail(session, "temporary", "the table cannot be read");
+	else if (r == REASON_OK)
+		answer_permit(session, &address, &lease, now);
+	else
+		answer_no(session, &address, (enum reason)r, now);
+}

@@ -1,0 +1,417 @@
+/*
+ * The core's life: threads, timers, rules.  What it does for its callers is in
+ * core_login.c and core_admin.c.
+ */
+#include "dracd/core.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "dracd/core_internal.h"
+#include "dracd/log.h"
+#include "dracd/own_address.h"
+
+enum {
+	ENDS_PER_TURN = 256
+};
+
+#define TIDY_USEC (60 * USEC_PER_SEC)
+
+struct rules core_rules(const struct core *core)
+{
+	return (struct rules){
+		.config = core->config,
+		.blocks = core->blocks,
+		.own = &core->own,
+	};
+}
+
+/* ---- ends ---- */
+
+/* Rows may go once their end is logged here and published by every map. */
+static void allow_delete(struct core *core)
+{
+	uint64_t through = publisher_ends_through(core->publisher);
+
+	if (core->ended.deadline_boot_usec < through)
+		through = core->ended.deadline_boot_usec;
+	store_allow_delete(core->store, through);
+}
+
+struct ends {
+	struct core *core;
+	struct moment now;
+	unsigned count;
+};
+
+static int log_end(const struct expiry *row, void *context)
+{
+	struct ends *ends = context;
+	struct lease lease;
+	struct event event;
+
+	if (row->deadline_boot_usec > ends->now.boot_usec || ends->count == ENDS_PER_TURN)
+		return TABLE_NOT_FOUND; /* nonzero: the walk ends */
+	ends->core->ended = *row;
+	ends->count++;
+	if (table_read_lease(ends->core->reader, &row->key, &lease) != 0)
+		return 0;
+	event_init_address(&event, LOG_INFO, "ended", &row->key);
+	event_add(&event, "reason", "expired");
+	event_add_duration(
+		&event, "after", lease.deadline_wall_usec - lease.granted_wall_usec);
+	event_add_number(&event, "logins", lease.logins);
+	event_log(&event);
+	return 0;
+}
+
+/* Logs the leases that have ended; true if there may be more. */
+static bool note_ends(struct core *core, struct moment now)
+{
+	struct ends ends = {.core = core, .now = now};
+	int r = table_reader_begin(core->reader);
+
+	if (r == 0) {
+		r = table_each_expiry(core->reader, &core->ended, log_end, &ends);
+		table_reader_end(core->reader);
+	}
+	if (r < 0)
+		log_errno(LOG_ERR, r, "table: cannot read the expiry index");
+	if (ends.count < ENDS_PER_TURN && core->ended.deadline_boot_usec < now.boot_usec)
+		core->ended = (struct expiry){.deadline_boot_usec = now.boot_usec};
+	return ends.count == ENDS_PER_TURN;
+}
+
+/* The end of a hold-down changes no map: the leases it shut out are gone. */
+static void drop_old_blocks(struct core *core, struct moment now)
+{
+	struct blocks *left;
+
+	if (blocks_with(core->blocks, NULL, now, &left) < 0)
+		return;
+	if (left->count == core->blocks->count) {
+		blocks_unref(left);
+		return;
+	}
+	log_message(LOG_INFO, "unblocked %zu reason=hold_over",
+		core->blocks->count - left->count);
+	core_set_blocks(core, left);
+	blocks_unref(left);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct core *core = userdata;
+	struct moment now = clock_now();
+	bool more;
+
+	(void)source;
+	(void)usec;
+	more = note_ends(core, now);
+	publisher_wake(core->publisher, WAKE_ENDS);
+	drop_old_blocks(core, now);
+	allow_delete(core);
+	core_arm_timer(core, more ? now.boot_usec : 0);
+	return 0;
+}
+
+void core_arm_timer(struct core *core, uint64_t at)
+{
+	struct moment now = clock_now();
+	uint64_t block = blocks_next_end(core->blocks, now);
+	struct expiry next;
+
+	if (at == 0) {
+		at = UINT64_MAX;
+		if (table_reader_begin(core->reader) == 0) {
+			if (table_next_expiry(core->reader, &core->ended, &next) == 0)
+				at = next.deadline_boot_usec;
+			table_reader_end(core->reader);
+		}
+	}
+	if (block < at)
+		at = block;
+	if (sd_event_source_set_time(core->timer, at) < 0 ||
+		sd_event_source_set_enabled(core->timer,
+			at == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT) < 0)
+		log_message(LOG_ERR, "cannot set the timer for the next end of a lease");
+}
+
+int core_refresh_own(struct core *core)
+{
+	struct prefix_set own = {0};
+	int r = own_address_read(&own);
+
+	if (r < 0) {
+		prefix_set_done(&own);
+		return r;
+	}
+	prefix_set_done(&core->own);
+	core->own = own;
+	return 0;
+}
+
+/* Once a minute, if anything is due: deletes rows that are over and saves map cursors,
+ * for a site where no login does it on the way; refreshes the addresses of this host. */
+static int on_tidy(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct core *core = userdata;
+	struct prefix_set own = {0};
+	struct store_op *op;
+
+	(void)usec;
+	if (own_address_read(&own) == 0) {
+		prefix_set_done(&core->own);
+		core->own = own;
+	} else {
+		prefix_set_done(&own);
+	}
+	if (core->state.ipv4 + core->state.ipv6 > 0) {
+		op = store_op_new(STORE_TIDY, core_done_tidy, core);
+		if (op)
+			store_submit(core->store, op);
+	}
+	(void)sd_event_source_set_time_relative(source, TIDY_USEC);
+	(void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+/* ---- what the store and the publisher tell ---- */
+
+static void on_committed(const struct table_state *state, void *context)
+{
+	struct core *core = context;
+	bool changed = state->sequence != core->state.sequence;
+
+	core->state = *state;
+	if (!core->publisher)
+		return;
+	if (changed)
+		publisher_wake(core->publisher, WAKE_CHANGES);
+	core_arm_timer(core, 0);
+}
+
+static void on_progress(void *context)
+{
+	struct core *core = context;
+
+	if (!core->publisher)
+		return;
+	allow_delete(core);
+	core_check_waiters(core);
+	if (!core->is_ready && publisher_is_ready(core->publisher)) {
+		core->is_ready = true;
+		core->ready(core);
+	}
+}
+
+/* ---- rules ---- */
+
+void core_set_blocks(struct core *core, struct blocks *blocks)
+{
+	blocks_ref(blocks);
+	blocks_unref(core->blocks);
+	core->blocks = blocks;
+	publisher_set_rules(core->publisher, core->config, core->blocks, false);
+	core_arm_timer(core, 0);
+}
+
+static void done_rejudge(struct store_op *op)
+{
+	if (op->result < 0)
+		log_errno(LOG_ERR, op->result,
+			"cannot end the leases that the new configuration refuses; they are "
+			"not admitted all the same");
+	else if (op->ended.leases > 0)
+		log_message(LOG_INFO, "ended %llu leases reason=denied",
+			(unsigned long long)op->ended.leases);
+	store_op_free(op);
+}
+
+/* Ends live leases that the new lists refuse.  Until it is done they are refused anyway.
+ */
+static void rejudge(struct core *core)
+{
+	struct store_op *op = store_op_new(STORE_REJUDGE, done_rejudge, core);
+
+	if (!op)
+		return;
+	op->config = config_ref(core->config);
+	op->blocks = blocks_ref(core->blocks);
+	op->time = clock_now();
+	store_submit(core->store, op);
+}
+
+int core_reload(struct core *core, struct problems *problems)
+{
+	struct config *config;
+	bool lists, rebuild;
+	int r;
+
+	r = config_load(core->config_file, &config, problems);
+	if (r < 0)
+		return r;
+	config_compare(core->config, config, problems);
+	lists = !prefix_set_equal(&core->config->deny, &config->deny) ||
+		!prefix_set_equal(&core->config->never_lease, &config->never_lease);
+	rebuild = lists || core->config->mode != config->mode;
+	config_unref(core->config);
+	core->config = config;
+	(void)core_refresh_own(core); /* tried again within a minute */
+	publisher_set_rules(core->publisher, core->config, core->blocks, rebuild);
+	if (lists)
+		rejudge(core);
+	return 0;
+}
+
+/* ---- questions ---- */
+
+int core_find(struct core *core, const struct address *address, struct moment now,
+	struct lease *ret_lease)
+{
+	struct rules rules = core_rules(core);
+	int r;
+
+	*ret_lease = (struct lease){0};
+	r = table_reader_begin(core->reader);
+	if (r < 0)
+		return r;
+	r = table_find(core->reader, address, core->state.lengths, ret_lease);
+	table_reader_end(core->reader);
+	if (r < 0)
+		return r;
+	return (int)guard_admit(&rules, address, r == 0 ? ret_lease : NULL, now);
+}
+
+int core_ask(struct core *core, const struct address *address)
+{
+	struct moment now = clock_now();
+	struct counters *counters = stats_now(&core->stats, now);
+	struct lease lease;
+	struct event event;
+	int r;
+
+	counters->asked++;
+	r = core_find(core, address, now, &lease);
+	if (r < 0)
+		return r;
+	if (r != REASON_OK)
+		return 0;
+	counters->permitted++;
+	if (core->config->mode == MODE_ENFORCE)
+		return 1;
+	event_init_address(&event, LOG_INFO, "would_relay", address);
+	event_add(&event, "mode", "observe");
+	event_log(&event);
+	return 0;
+}
+
+void core_lease_user(struct core *core, const struct lease *lease, char ret[USER_SIZE])
+{
+	struct share share;
+
+	ret[0] = '\0';
+	if (lease->share_count == 0 || table_reader_begin(core->reader) < 0)
+		return;
+	if (table_read_share(core->reader, &lease->address,
+		    lease->shares[lease->share_count - 1], &share) == 0)
+		memcpy(ret, share.user, USER_SIZE);
+	table_reader_end(core->reader);
+}
+
+struct over {
+	uint64_t now, ipv4, ipv6;
+};
+
+static int count_over(const struct expiry *row, void *context)
+{
+	struct over *over = context;
+
+	if (row->deadline_boot_usec > over->now)
+		return TABLE_NOT_FOUND;
+	++*(address_is_ipv4(&row->key) ? &over->ipv4 : &over->ipv6);
+	return 0;
+}
+
+void core_count(struct core *core, uint64_t *ret_ipv4, uint64_t *ret_ipv6)
+{
+	struct over over = {.now = clock_now().boot_usec};
+	struct expiry first = {0};
+
+	if (table_reader_begin(core->reader) == 0) {
+		if (table_each_expiry(core->reader, &first, count_over, &over) < 0)
+			log_message(LOG_ERR, "table: cannot read the expiry index");
+		table_reader_end(core->reader);
+	}
+	*ret_ipv4 = core->state.ipv4 > over.ipv4 ? core->state.ipv4 - over.ipv4 : 0;
+	*ret_ipv6 = core->state.ipv6 > over.ipv6 ? core->state.ipv6 - over.ipv6 : 0;
+}
+
+/* ---- life ---- */
+
+static int add_timers(struct core *core)
+{
+	int r;
+
+	/* 1 us: the default accuracy of sd-event, 250 ms, would blur the end of a lease
+	 */
+	r = sd_event_add_time(
+		core->event, &core->timer, CLOCK_BOOTTIME, UINT64_MAX, 1, on_timer, core);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(core->timer, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_time_relative(core->event, &core->tidy, CLOCK_MONOTONIC,
+			TIDY_USEC, 0, on_tidy, core);
+	if (r >= 0)
+		r = core_add_wait_timer(core);
+	return r;
+}
+
+int core_start(struct core *core, int directory, const uint8_t boot_id[16])
+{
+	struct store_settings store = {
+		.table = core->table,
+		.directory = directory,
+		.committed = on_committed,
+		.context = core,
+	};
+	struct publisher_settings publisher = {
+		.event = core->event,
+		.table = core->table,
+		.progressed = on_progress,
+		.context = core,
+	};
+	int r;
+
+	core->started = clock_now();
+	memcpy(store.boot_id, boot_id, 16);
+	r = table_reader_open(core->table, &core->reader);
+	if (r == 0)
+		r = add_timers(core);
+	if (r >= 0)
+		r = store_start(core->event, &store, &core->store);
+	publisher.store = core->store;
+	if (r >= 0)
+		r = publisher_start(
+			&publisher, core->config, core->blocks, &core->publisher);
+	if (r >= 0) {
+		core_arm_timer(core, 0);
+		on_progress(core);
+	}
+	return r;
+}
+
+void core_stop(struct core *core)
+{
+	core->publisher = publisher_stop(core->publisher);
+	core->store = store_stop(core->store);
+	core_drop_waiters(core);
+	sd_event_source_disable_unref(core->timer);
+	sd_event_source_disable_unref(core->tidy);
+	sd_event_source_disable_unref(core->waiting);
+	core->reader = table_reader_close(core->reader);
+	core->config = config_unref(core->config);
+	core->blocks = blocks_unref(core->blocks);
+	prefix_set_done(&core->own);
+	prefix_set_done(&core->shared);
+}

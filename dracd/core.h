@@ -1,0 +1,111 @@
+/*
+ * The core: what happens to a login, a question and an administrator's wish.
+ *
+ * It lives on the loop.  Endpoints decode bytes and call it; it judges by the rules,
+ * hands what must be stored to the store, tells the publisher, and calls back when the
+ * answer is true.  Every login, from whatever reporter, passes core_login().
+ */
+#ifndef DRACD_CORE_H
+#define DRACD_CORE_H
+
+#include <systemd/sd-event.h>
+
+#include "dracd/config.h"
+#include "dracd/guard.h"
+#include "dracd/publish.h"
+#include "dracd/stats.h"
+#include "dracd/store.h"
+
+/* What came of a request. */
+struct outcome {
+	int error;          /* negative errno: not stored; nothing below counts */
+	enum reason reason; /* REASON_OK, or why a login got no lease */
+	bool is_new;
+	bool waited;        /* publication was asked for */
+	unsigned maps_late; /* had not published within the time, or are in error */
+	struct lease lease;
+	struct table_ended ended;
+	struct moment time; /* of the request */
+};
+
+/* Called once for each request, always later than the call that made it. */
+typedef void core_done(const struct outcome *outcome, void *context);
+
+enum {
+	SHARED_MAX = 16
+}; /* warnings of shared addresses kept for the status */
+
+struct waiter;
+
+struct core {
+	sd_event *event;
+	const char *config_file; /* borrowed */
+	struct config *config;
+	struct blocks *blocks;
+	struct prefix_set own;
+	struct table *table;
+	struct table_reader *reader;
+	struct table_state state;
+	struct store *store;
+	struct publisher *publisher; /* NULL while stopping */
+	struct stats stats;
+	struct moment started;
+	struct expiry ended;    /* ends up to this row are logged */
+	sd_event_source *timer; /* for the earliest end, of a lease or a block */
+	sd_event_source *tidy;
+	sd_event_source *waiting; /* for the earliest budget of a waiter */
+	struct waiter *waiters;
+	struct prefix_set shared; /* leases with more users than warn_users_per_address */
+	void (*ready)(
+		struct core *core); /* once all maps have been published, or tried */
+	void *daemon;               /* of the caller, for ready() */
+	bool is_ready;
+};
+
+/* Starts the store and the publisher on what was loaded: config, blocks and own are set,
+ * table and its state too.  0 or a negative errno. */
+int core_start(struct core *core, int directory, const uint8_t boot_id[16])
+	__attribute__((warn_unused_result));
+
+/* Withdraws the maps, stops the threads and releases all that core holds. */
+void core_stop(struct core *core);
+
+/* Reads the addresses of this host again; on an error the old ones stay. */
+int core_refresh_own(struct core *core);
+
+struct rules core_rules(const struct core *core);
+
+void core_login(struct core *core, const struct login *login, bool by_admin,
+	core_done *done, void *context);
+
+/* Ends leases and keeps them out for hold_usec (0: not at all).  block says whom. */
+void core_revoke(struct core *core, const struct block *block, uint64_t hold_usec,
+	uint64_t wait_usec, core_done *done, void *context);
+
+/* Lets a blocked address or user in again.  -ENOENT if there is no such block. */
+int core_unblock(struct core *core, const struct block *block, core_done *done,
+	void *context) __attribute__((warn_unused_result));
+
+void core_flush(struct core *core, uint64_t wait_usec, core_done *done, void *context);
+
+/* Reads the configuration again; on any error in it the old one stays.  0, or -EINVAL
+ * with problems filled. */
+int core_reload(struct core *core, struct problems *problems)
+	__attribute__((warn_unused_result));
+
+/* May address relay now?  The lease found, if any, is in *ret_lease (its deadline 0:
+ * none). REASON_OK or why not, or a negative errno. */
+int core_find(struct core *core, const struct address *address, struct moment now,
+	struct lease *ret_lease) __attribute__((warn_unused_result));
+
+/* The same for an MTA: counted, and "no" in observe mode.  1, 0 or a negative errno. */
+int core_ask(struct core *core, const struct address *address)
+	__attribute__((warn_unused_result));
+
+/* The user of the latest login of a lease; empty if unknown. */
+void core_lease_user(struct core *core, const struct lease *lease, char ret[USER_SIZE]);
+
+/* Live leases per family: without those that are over and not yet deleted. */
+void core_count(struct core *core, uint64_t *ret_ipv4, uint64_t *ret_ipv6);
+
+#endif

@@ -1,0 +1,45 @@
+/* What the files of the core share; for nobody else. */
+#ifndef DRACD_CORE_INTERNAL_H
+#define DRACD_CORE_INTERNAL_H
+
+#include "dracd/core.h"
+
+/* A request on its way: through the store, perhaps through publication, to its done(). */
+struct request {
+	struct core *core;
+	core_done *done;
+	void *context;
+	uint64_t wait_usec;
+	struct login login; /* for the log */
+	struct block block; /* of a revocation, for the log */
+	struct outcome outcome;
+};
+
+/* A new request, or NULL. */
+struct request *core_request_new(struct core *core, core_done *done, void *context);
+
+/* Calls done() and frees the request. */
+void core_answer(struct request *request);
+
+/* Calls done() from the loop's next turn, so that no caller is answered before it
+ * returns. */
+void core_answer_later(struct request *request, const struct outcome *outcome);
+
+/* Answers once all maps have published the table up to sequence, or at the end of the
+ * request's budget. */
+void core_wait(struct request *request, uint64_t sequence);
+void core_check_waiters(struct core *core);
+int core_add_wait_timer(struct core *core) __attribute__((warn_unused_result));
+
+/* Answers those still waiting, at the end. */
+void core_drop_waiters(struct core *core);
+
+/* Makes blocks the ones in force (a reference is taken) and tells the publisher. */
+void core_set_blocks(struct core *core, struct blocks *blocks);
+
+/* Sets the timer to at (boot clock), or with 0 to the next end of a lease or a block. */
+void core_arm_timer(struct core *core, uint64_t at);
+
+void core_done_tidy(struct store_op *op);
+
+#endif

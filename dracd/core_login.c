@@ -1,0 +1,145 @@
+/* The way of a login: may it have a lease, store it, tell the publisher, answer. */
+#include <errno.h>
+#include <string.h>
+
+#include "dracd/core_internal.h"
+#include "dracd/log.h"
+
+static void log_granted(const struct request *request)
+{
+	const struct outcome *outcome = &request->outcome;
+	struct event event;
+
+	event_init_address(&event, outcome->is_new ? LOG_INFO : LOG_DEBUG,
+		outcome->is_new ? "granted" : "renewed", &outcome->lease.address);
+	event_add(&event, "user", request->login.user);
+	event_add(&event, "service", request->login.service);
+	event_add_time(&event, "until", outcome->lease.deadline_wall_usec);
+	event_add(&event, "reporter", request->login.reporter);
+	event_log(&event);
+}
+
+static void log_refused(const struct login *login, enum reason reason)
+{
+	const char *hint = reason_hint(reason);
+	struct event event;
+
+	event_init_address(&event, LOG_INFO, "refused", &login->address);
+	event_add(&event, "user", login->user);
+	event_add(&event, "service", login->service);
+	event_add(&event, "reason", reason_name(reason));
+	if (hint && strcmp(hint, "lease_special") == 0)
+		event_add_note(&event, " (to permit: lease_special)");
+	event_log(&event);
+}
+
+/* A shared address, or a forgotten proxy: said once per lease, and in the status. */
+static void note_shared(struct core *core, const struct lease *lease)
+{
+	unsigned users = lease_user_count(lease);
+	struct event event;
+
+	if (users < core->config->warn_users_per_address ||
+		core->shared.count >= SHARED_MAX)
+		return;
+	for (size_t i = 0; i < core->shared.count; i++)
+		if (address_compare(&core->shared.items[i], &lease->address) == 0)
+			return;
+	if (prefix_set_add(&core->shared, &lease->address) < 0)
+		return;
+	event_init_address(&event, LOG_WARNING, "shared", &lease->address);
+	event_add_number(&event, "users", users);
+	event_add_note(
+		&event, " (shared NAT or a forgotten proxy? to exclude it: never_lease)");
+	event_log(&event);
+}
+
+static enum reason reason_of(int table_result)
+{
+	if (table_result == TABLE_FULL)
+		return REASON_MAX_LEASES;
+	return table_result == TABLE_USER_FULL ? REASON_MAX_LEASES_PER_USER : REASON_OK;
+}
+
+static void done_login(struct store_op *op)
+{
+	struct request *request = op->context;
+	struct core *core = request->core;
+	struct outcome *outcome = &request->outcome;
+	struct moment now = clock_now();
+	struct counters *counters = stats_now(&core->stats, now);
+	uint64_t sequence = op->state.sequence;
+
+	outcome->error = op->result < 0 ? op->result : 0;
+	outcome->reason = reason_of(op->result);
+	outcome->is_new = op->grant.is_new;
+	outcome->lease = op->grant.lease;
+	/* lookups must find the prefix length of the new lease before anybody is answered
+	 */
+	memcpy(core->state.lengths, op->state.lengths, sizeof(core->state.lengths));
+	store_op_free(op);
+	if (outcome->error) {
+		counters->errors++;
+		log_errno(LOG_ERR, outcome->error, "table: cannot store a login");
+	} else if (outcome->reason != REASON_OK) {
+		stats_refused(&core->stats, &request->login, outcome->reason, now);
+		log_refused(&request->login, outcome->reason);
+	} else {
+		++*(outcome->is_new ? &counters->granted : &counters->renewed);
+		log_granted(request);
+		note_shared(core, &outcome->lease);
+		if (request->wait_usec > 0) {
+			publisher_wake(core->publisher, WAKE_CHANGES);
+			core_wait(request, sequence);
+			return;
+		}
+	}
+	core_answer(request);
+}
+
+/* A login that gets no lease, or could not be worked on. */
+static void refuse(struct request *request, enum reason reason, int error)
+{
+	struct core *core = request->core;
+	struct outcome outcome = request->outcome;
+
+	outcome.reason = reason;
+	outcome.error = error;
+	if (reason != REASON_OK) {
+		stats_refused(&core->stats, &request->login, reason, outcome.time);
+		log_refused(&request->login, reason);
+	}
+	core_answer_later(request, &outcome);
+}
+
+void core_login(struct core *core, const struct login *login, bool by_admin,
+	core_done *done, void *context)
+{
+	struct request *request = core_request_new(core, done, context);
+	struct outcome failed = {.error = -ENOMEM};
+	struct rules rules = core_rules(core);
+	struct store_op *op;
+	enum reason reason;
+
+	if (!request) {
+		done(&failed, context);
+		return;
+	}
+	request->login = *login;
+	request->wait_usec = login->wait_usec;
+	op = store_op_new(STORE_LOGIN, done_login, request);
+	if (!op) {
+		refuse(request, REASON_OK, -ENOMEM);
+		return;
+	}
+	op->time = request->outcome.time;
+	op->login = *login;
+	op->max_per_user = core->config->max_leases_per_user;
+	reason = guard_judge(&rules, login, by_admin, op->time, &op->address, &op->usec);
+	if (reason != REASON_OK) {
+		store_op_free(op);
+		refuse(request, reason, 0);
+		return;
+	}
+	store_submit(core->store, op);
+}

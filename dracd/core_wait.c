@@ -1,0 +1,155 @@
+/* Requests that are answered when the maps have published, or when their time is up. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "dracd/core_internal.h"
+
+struct waiter {
+	struct waiter *next;
+	struct request *request;
+	uint64_t sequence;
+	uint64_t until; /* boot clock */
+};
+
+struct request *core_request_new(struct core *core, core_done *done, void *context)
+{
+	struct request *request = calloc(1, sizeof(*request));
+
+	if (request) {
+		request->core = core;
+		request->done = done;
+		request->context = context;
+		request->outcome.time = clock_now();
+	}
+	return request;
+}
+
+void core_answer(struct request *request)
+{
+	request->done(&request->outcome, request->context);
+	free(request);
+}
+
+static struct waiter *add_waiter(
+	struct request *request, uint64_t sequence, uint64_t until)
+{
+	struct waiter *waiter = calloc(1, sizeof(*waiter));
+
+	if (!waiter)
+		return NULL;
+	waiter->request = request;
+	waiter->sequence = sequence;
+	waiter->until = until;
+	waiter->next = request->core->waiters;
+	request->core->waiters = waiter;
+	return waiter;
+}
+
+/* The timer stands at the earliest end of a budget. */
+static void arm_wait_timer(struct core *core)
+{
+	uint64_t earliest = UINT64_MAX;
+
+	for (const struct waiter *at = core->waiters; at; at = at->next)
+		if (at->until < earliest)
+			earliest = at->until;
+	(void)sd_event_source_set_time(core->waiting, earliest);
+	(void)sd_event_source_set_enabled(
+		core->waiting, core->waiters ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+void core_answer_later(struct request *request, const struct outcome *outcome)
+{
+	struct core *core = request->core;
+
+	request->outcome = *outcome;
+	/* a waiter whose time is up: the timer's next turn answers it */
+	if (add_waiter(request, 0, 0))
+		arm_wait_timer(core);
+	else
+		core_answer(request);
+}
+
+/* True if nothing remains to be waited for; notes how many maps are late. */
+static bool is_published(struct core *core, struct waiter *waiter)
+{
+	struct outcome *outcome = &waiter->request->outcome;
+	unsigned failed = 0, late = 0;
+
+	if (!outcome->waited)
+		return false;
+	if (core->publisher)
+		late = publisher_late(core->publisher, waiter->sequence, &failed);
+	outcome->maps_late = late + failed;
+	return late == 0;
+}
+
+void core_check_waiters(struct core *core)
+{
+	uint64_t now = clock_now().boot_usec;
+	struct waiter **at = &core->waiters, *ready = NULL, **last = &ready;
+
+	while (*at) {
+		struct waiter *waiter = *at;
+
+		if (is_published(core, waiter) || waiter->until <= now) {
+			*at = waiter->next;
+			waiter->next = NULL;
+			*last = waiter;
+			last = &waiter->next;
+		} else {
+			at = &waiter->next;
+		}
+	}
+	arm_wait_timer(core);
+	while (ready) {
+		struct waiter *waiter = ready;
+
+		ready = waiter->next;
+		core_answer(waiter->request);
+		free(waiter);
+	}
+}
+
+static int on_waiting(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source;
+	(void)usec;
+	core_check_waiters(userdata);
+	return 0;
+}
+
+int core_add_wait_timer(struct core *core)
+{
+	int r = sd_event_add_time(core->event, &core->waiting, CLOCK_BOOTTIME, UINT64_MAX,
+		1, on_waiting, core);
+
+	return r < 0 ? r : sd_event_source_set_enabled(core->waiting, SD_EVENT_OFF);
+}
+
+void core_wait(struct request *request, uint64_t sequence)
+{
+	struct core *core = request->core;
+	struct waiter *waiter = NULL;
+
+	if (request->wait_usec > 0) {
+		request->outcome.waited = true;
+		waiter = add_waiter(request, sequence,
+			clock_add(request->outcome.time.boot_usec, request->wait_usec));
+	}
+	if (!waiter)
+		core_answer(request);
+	else
+		core_check_waiters(core);
+}
+
+void core_drop_waiters(struct core *core)
+{
+	while (core->waiters) {
+		struct waiter *waiter = core->waiters;
+
+		core->waiters = waiter->next;
+		core_answer(waiter->request);
+		free(waiter);
+	}
+}

@@ -1,0 +1,348 @@
+#include "dracd/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "dracd/cleanup.h"
+#include "dracd/control.h"
+#include "dracd/log.h"
+#include "dracd/report.h"
+#include "dracd/state.h"
+
+enum {
+	REPORT_CONNECTIONS_MAX = 1024,
+	CONTROL_CONNECTIONS_MAX = 32,
+	LOOKUP_CONNECTIONS_MAX = 8192,
+	READY_SECONDS = 10, /* serves then, even if a map is not yet published */
+};
+
+/* ---- sockets ---- */
+
+static int ask_core(const struct address *address, void *context)
+{
+	return core_ask(context, address);
+}
+
+/* A socket's group may be given to it by root and by members only; config.c has checked.
+ */
+static int open_server(struct daemon *daemon, const struct protocol *protocol,
+	const struct socket_settings *socket, unsigned connections_max, void *context,
+	struct server **ret)
+{
+	struct server_settings settings = {
+		.protocol = protocol,
+		.path = socket->path,
+		.group = socket->group,
+		.mode = socket->mode,
+		.inherited_fd = protocol == &report_protocol ? daemon->report_fd : -1,
+		.connections_max = connections_max,
+		.context = context,
+	};
+	int r = server_open(daemon->core.event, &settings, ret);
+
+	if (r < 0)
+		log_errno(LOG_ERR, r, "cannot open socket %s", socket->path);
+	return r;
+}
+
+static int open_lookups(struct daemon *daemon)
+{
+	const struct config *config = daemon->started;
+
+	daemon->lookups = calloc(config->lookup_count + 1, sizeof(*daemon->lookups));
+	if (!daemon->lookups)
+		return -ENOMEM;
+	daemon->lookup_count = config->lookup_count;
+	for (size_t i = 0; i < config->lookup_count; i++) {
+		const struct lookup_settings *settings = &config->lookups[i];
+		struct daemon_lookup *lookup = &daemon->lookups[i];
+		int r;
+
+		lookup->lookup.ask = ask_core;
+		lookup->lookup.context = &daemon->core;
+		r = open_server(daemon,
+			settings->protocol == LOOKUP_POLICY ? &policy_protocol
+							    : &socketmap_protocol,
+			&settings->socket, LOOKUP_CONNECTIONS_MAX, &lookup->lookup,
+			&lookup->server);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The lookups come last: a listening socket promises an answer. */
+static int open_sockets(struct daemon *daemon)
+{
+	const struct config *config = daemon->started;
+	int r;
+
+	r = open_server(daemon, &report_protocol, &config->report, REPORT_CONNECTIONS_MAX,
+		&daemon->core, &daemon->report);
+	if (r >= 0)
+		r = open_server(daemon, &control_protocol, &config->control,
+			CONTROL_CONNECTIONS_MAX, daemon, &daemon->control);
+	return r >= 0 ? open_lookups(daemon) : r;
+}
+
+/* The report socket may come from systemd by its name; any other is a mistake. */
+static int take_inherited(struct daemon *daemon)
+{
+	char **names = NULL;
+	int count = sd_listen_fds_with_names(1, &names), r = 0;
+
+	daemon->report_fd = -1;
+	for (int i = 0; i < count; i++) {
+		if (strcmp(names[i], "report") == 0) {
+			daemon->report_fd = SD_LISTEN_FDS_START + i;
+		} else {
+			log_message(LOG_ERR,
+				"socket \"%s\" from systemd is unknown; name it with "
+				"FileDescriptorName=report",
+				names[i]);
+			r = -EINVAL;
+		}
+		free(names[i]);
+	}
+	free(names);
+	return count < 0 ? count : r;
+}
+
+/* ---- serving ---- */
+
+static void serve(struct core *core)
+{
+	struct daemon *daemon = core->daemon;
+	int r;
+
+	if (daemon->report)
+		return;
+	r = open_sockets(daemon);
+	if (r < 0) {
+		(void)sd_event_exit(core->event, r);
+		return;
+	}
+	log_message(LOG_INFO, "started version=%s leases=%llu lookups=%zu maps=%zu",
+		DRACD_VERSION, (unsigned long long)(core->state.ipv4 + core->state.ipv6),
+		daemon->lookup_count, publisher_map_count(core->publisher));
+	(void)sd_notify(0, "READY=1\nSTATUS=serving");
+}
+
+static int on_ready_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct daemon *daemon = userdata;
+
+	(void)source;
+	(void)usec;
+	if (!daemon->report) {
+		log_message(LOG_WARNING,
+			"a map was not published within %d s; serving without it",
+			READY_SECONDS);
+		serve(&daemon->core);
+	}
+	return 0;
+}
+
+/* ---- signals ---- */
+
+static void log_problems(const struct problems *problems)
+{
+	for (size_t i = 0; i < problems->count; i++)
+		log_message(problems->items[i].is_warning ? LOG_WARNING : LOG_ERR, "%s",
+			problems->items[i].text);
+}
+
+int daemon_reload(struct daemon *daemon, struct problems *problems)
+{
+	int r;
+
+	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)({
+		uint64_t now = 0;
+
+		(void)sd_event_now(daemon->core.event, CLOCK_MONOTONIC, &now);
+		now;
+	}));
+	r = core_reload(&daemon->core, problems);
+	log_problems(problems);
+	if (r < 0)
+		log_message(
+			LOG_ERR, "reload failed; the old configuration stays in force");
+	else
+		log_message(LOG_INFO, "reloaded");
+	(void)sd_notify(0, "READY=1");
+	return r;
+}
+
+static int on_signal(
+	sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	struct daemon *daemon = userdata;
+	struct problems problems = {0};
+
+	(void)source;
+	if (info->ssi_signo != SIGHUP)
+		return sd_event_exit(daemon->core.event, 0);
+	(void)!daemon_reload(daemon, &problems);
+	problems_done(&problems);
+	return 0;
+}
+
+/* It cannot be started again: there are threads by now. */
+static int on_guardian_end(sd_event_source *source, const siginfo_t *info, void *userdata)
+{
+	struct daemon *daemon = userdata;
+
+	(void)source;
+	(void)info;
+	daemon->guardian.pid = 0;
+	close_fd(&daemon->guardian.pipe);
+	daemon->guardian.pipe = -1;
+	log_message(LOG_ERR,
+		"the guardian has ended: if dracd is killed, its maps stay as they are; "
+		"restart dracd");
+	return 0;
+}
+
+static int add_signals(struct daemon *daemon)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		int r = sd_event_add_signal(
+			daemon->core.event, NULL, signals[i], on_signal, daemon);
+
+		if (r < 0)
+			return r;
+	}
+	return sd_event_add_child(daemon->core.event, NULL, daemon->guardian.pid, WEXITED,
+		on_guardian_end, daemon);
+}
+
+/* Before the first thread, so that all inherit it and only the loop gets signals. */
+static int block_signals(void)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	return sigprocmask(SIG_BLOCK, &all, NULL) < 0 ? -errno : 0;
+}
+
+/* ---- life ---- */
+
+static int load_blocks(struct daemon *daemon, struct moment now)
+{
+	unsigned line;
+	int r = blocks_load(daemon->directory, BLOCKS_FILE, daemon->boot_id, now,
+		&daemon->core.blocks, &line);
+
+	if (r == -EBADMSG)
+		log_message(LOG_ERR,
+			"%s/%s:%u: damaged; it holds who is shut out, so dracd does not start "
+			"without it. Mend the line or, to let all of them in, remove the file",
+			daemon->started->state_directory, BLOCKS_FILE, line);
+	else if (r < 0)
+		log_errno(LOG_ERR, r, "cannot read %s/%s",
+			daemon->started->state_directory, BLOCKS_FILE);
+	return r;
+}
+
+static int open_state(struct daemon *daemon, struct moment now)
+{
+	const char *path = daemon->started->state_directory;
+	int r;
+
+	r = clock_boot_id(daemon->boot_id);
+	if (r < 0)
+		return log_errno(LOG_ERR, r,
+			"cannot read the boot id (set DRACD_BOOT_ID where /proc is hidden)");
+	r = state_open(path, &daemon->directory, &daemon->lock);
+	if (r == -EBUSY)
+		log_message(LOG_ERR, "%s: another dracd uses this directory", path);
+	else if (r < 0)
+		log_errno(LOG_ERR, r, "cannot use state_directory %s", path);
+	if (r == 0)
+		r = load_blocks(daemon, now);
+	if (r == 0) {
+		r = guardian_start(daemon->started, &daemon->guardian);
+		if (r < 0)
+			log_errno(LOG_ERR, r, "cannot start the guardian");
+	}
+	if (r == 0)
+		r = state_open_table(daemon->directory, daemon->started, daemon->boot_id,
+			now, &daemon->core.table);
+	if (r == 0)
+		r = state_apply_blocks(daemon->core.table, daemon->core.blocks, now);
+	return r;
+}
+
+int daemon_start(struct daemon *daemon, const char *config_file, struct config *config)
+{
+	struct core *core = &daemon->core;
+	struct moment now = clock_now();
+	int r;
+
+	*daemon = (struct daemon){.directory = -1, .lock = -1, .report_fd = -1};
+	daemon->started = config_ref(config);
+	core->config = config_ref(config);
+	core->config_file = config_file;
+	core->ready = serve;
+	core->daemon = daemon;
+	umask(0077);
+	r = take_inherited(daemon);
+	if (r >= 0)
+		r = block_signals();
+	if (r >= 0)
+		r = open_state(daemon, now);
+	if (r < 0)
+		return r;
+	r = core_refresh_own(core);
+	if (r < 0)
+		log_errno(LOG_WARNING, r,
+			"cannot read the addresses of this host; a login is then refused as "
+			"its own only where client and local address are equal");
+	core->state = *table_get_state(core->table);
+	r = sd_event_default(&core->event);
+	if (r >= 0)
+		r = add_signals(daemon);
+	if (r >= 0)
+		r = sd_event_add_time_relative(core->event, NULL, CLOCK_MONOTONIC,
+			READY_SECONDS * USEC_PER_SEC, 0, on_ready_timeout, daemon);
+	if (r >= 0)
+		r = core_start(core, daemon->directory, daemon->boot_id);
+	return r < 0 ? log_errno(LOG_ERR, r, "cannot start") : 0;
+}
+
+int daemon_run(struct daemon *daemon)
+{
+	return sd_event_loop(daemon->core.event);
+}
+
+void daemon_stop(struct daemon *daemon)
+{
+	bool was_open = daemon->core.table != NULL;
+
+	(void)sd_notify(0, "STOPPING=1");
+	for (size_t i = 0; i < daemon->lookup_count; i++)
+		server_close(daemon->lookups[i].server);
+	free(daemon->lookups);
+	server_close(daemon->control);
+	server_close(daemon->report);
+	core_stop(&daemon->core);
+	daemon->core.table = table_close(daemon->core.table);
+	if (was_open)
+		state_mark_clean(daemon->directory);
+	guardian_stop(&daemon->guardian);
+	sd_event_unref(daemon->core.event);
+	config_unref(daemon->started);
+	close_fd(&daemon->directory);
+	close_fd(&daemon->lock);
+	if (was_open)
+		log_message(LOG_INFO,
+			"stopped; leases are withdrawn from every lookup and map");
+}

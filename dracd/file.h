@@ -1,0 +1,17 @@
+/* Small files of the state directory, replaced as a whole. */
+#ifndef DRACD_FILE_H
+#define DRACD_FILE_H
+
+#include <stddef.h>
+
+/* Replaces directory/name by the text: temporary file "name.new", fsync, rename, fsync of
+ * the directory; 0600.  On failure the old file stands. */
+int file_replace(int directory, const char *name, const char *text, size_t length)
+	__attribute__((warn_unused_result));
+
+/* Reads directory/name whole, NUL-terminated, into memory to be freed.  -ENOENT; -EFBIG
+ * over limit octets. */
+int file_read(int directory, const char *name, size_t limit, char **ret,
+	size_t *ret_length) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,259 @@
+#include "dracd/log.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <systemd/sd-journal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dracd/clock.h"
+
+/* The only mutable globals of the daemon; set before the first thread. */
+static int log_level = LOG_INFO;
+static bool log_to_journal;
+
+void log_set_level(int level)
+{
+	log_level = level;
+}
+
+void log_open(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char expected[64];
+	struct stat status;
+
+	/* systemd.exec(5): device and inode of the stream connected to the journal */
+	if (!stream || fstat(STDERR_FILENO, &status) < 0)
+		return;
+	snprintf(expected, sizeof(expected), "%ju:%ju", (uintmax_t)status.st_dev,
+		(uintmax_t)status.st_ino);
+	log_to_journal = strcmp(stream, expected) == 0;
+}
+
+static void add_text(struct event *event, const char *text, size_t length)
+{
+	if (length >= sizeof(event->text) - event->length)
+		length = sizeof(event->text) - event->length - 1;
+	memcpy(event->text + event->length, text, length);
+	event->length += length;
+	event->text[event->length] = '\0';
+}
+
+static void add_escaped(struct event *event, const char *value)
+{
+	for (const char *at = value; *at; at++) {
+		unsigned char octet = (unsigned char)*at;
+		char escaped[8];
+
+		if (octet <= 0x20 || octet == 0x7f || strchr("\"=\\", octet)) {
+			snprintf(escaped, sizeof(escaped), "\\x%02x", octet);
+			add_text(event, escaped, 4);
+		} else {
+			add_text(event, at, 1);
+		}
+	}
+}
+
+/* The journal takes any octets in a value; a field that no longer fits is left out. */
+static void add_field(struct event *event, const char *key, const char *value)
+{
+	size_t room = sizeof(event->fields) - event->fields_length;
+	char *start = event->fields + event->fields_length;
+	int length;
+
+	if (event->count == EVENT_FIELDS_MAX)
+		return;
+	length = snprintf(start, room, "DRAC_%s=%s", key, value);
+	if (length < 0 || (size_t)length >= room)
+		return;
+	for (char *at = start; *at != '='; at++)
+		*at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
+	event->fields_length += (size_t)length + 1;
+	event->count++;
+}
+
+void event_init(struct event *event, int level, const char *name)
+{
+	event->level = level;
+	event->count = 0;
+	event->length = 0;
+	event->fields_length = 0;
+	event->name = name;
+	add_text(event, name, strlen(name));
+}
+
+void event_init_address(
+	struct event *event, int level, const char *name, const struct address *address)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	event_init(event, level, name);
+	address_format(address, text);
+	add_text(event, " ", 1);
+	add_text(event, text, strlen(text));
+	add_field(event, "address", text);
+}
+
+void event_add(struct event *event, const char *key, const char *value)
+{
+	if (!value || !*value)
+		return;
+	add_text(event, " ", 1);
+	add_text(event, key, strlen(key));
+	add_text(event, "=", 1);
+	add_escaped(event, value);
+	add_field(event, key, value);
+}
+
+void event_add_number(struct event *event, const char *key, unsigned long long number)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", number);
+	event_add(event, key, text);
+}
+
+void event_add_time(struct event *event, const char *key, uint64_t wall_usec)
+{
+	time_t then = (time_t)(wall_usec / USEC_PER_SEC);
+	time_t now = time(NULL);
+	bool near = llabs((long long)(then - now)) < 86400;
+	char text[32];
+	struct tm local;
+
+	localtime_r(&then, &local);
+	strftime(text, sizeof(text), near ? "%H:%M:%S" : "%Y-%m-%dT%H:%M:%S", &local);
+	event_add(event, key, text);
+}
+
+void event_add_duration(struct event *event, const char *key, uint64_t usec)
+{
+	char text[DURATION_TEXT_SIZE];
+
+	event_add(event, key, duration_format(usec, text));
+}
+
+void event_add_note(struct event *event, const char *text)
+{
+	add_text(event, text, strlen(text));
+}
+
+static void write_line(int level, const char *text)
+{
+	static const char *const names[] = {
+		[LOG_ERR] = "error: ",
+		[LOG_WARNING] = "warning: ",
+	};
+	const char *prefix = level <= LOG_WARNING && names[level] ? names[level] : "";
+	struct iovec parts[] = {
+		{.iov_base = (void *)(uintptr_t)prefix, .iov_len = strlen(prefix)},
+		{.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)},
+		{.iov_base = (void *)(uintptr_t) "\n", .iov_len = 1},
+	};
+
+	/* one writev(2) a line: lines of several threads do not mix */
+	(void)!writev(STDERR_FILENO, parts, 3);
+}
+
+void event_log(const struct event *event)
+{
+	struct iovec fields[EVENT_FIELDS_MAX + 3];
+	char message[EVENT_SIZE + 16], name[64], priority[16];
+	const char *at = event->fields;
+	int count = 0;
+
+	if (event->level > log_level)
+		return;
+	if (!log_to_journal) {
+		write_line(event->level, event->text);
+		return;
+	}
+	snprintf(message, sizeof(message), "MESSAGE=%s", event->text);
+	snprintf(name, sizeof(name), "DRAC_EVENT=%s", event->name);
+	snprintf(priority, sizeof(priority), "PRIORITY=%d", event->level);
+	fields[count++] = (struct iovec){message, strlen(message)};
+	fields[count++] = (struct iovec){name, strlen(name)};
+	fields[count++] = (struct iovec){priority, strlen(priority)};
+	for (unsigned i = 0; i < event->count; i++, at += strlen(at) + 1)
+		fields[count++] = (struct iovec){(void *)(uintptr_t)at, strlen(at)};
+	if (sd_journal_sendv(fields, count) < 0)
+		write_line(event->level, event->text);
+}
+
+static void log_text(int level, const char *text)
+{
+	if (level > log_level)
+		return;
+	if (!log_to_journal || sd_journal_print(level, "%s", text) < 0)
+		write_line(level, text);
+}
+
+void log_message(int level, const char *format, ...)
+{
+	char text[EVENT_SIZE];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	log_text(level, text);
+}
+
+int log_errno(int level, int error, const char *format, ...)
+{
+	char text[EVENT_SIZE], reason[128];
+	va_list arguments;
+	size_t used;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	used = strlen(text);
+	snprintf(text + used, sizeof(text) - used, ": %s",
+		strerror_r(-error, reason, sizeof(reason)));
+	log_text(level, text);
+	return error;
+}
+
+const char *duration_format(uint64_t usec, char text[DURATION_TEXT_SIZE])
+{
+	static const struct {
+		uint64_t usec;
+		const char *unit;
+	} units[] = {
+		{86400 * USEC_PER_SEC, "d"},
+		{3600 * USEC_PER_SEC, "h"},
+		{60 * USEC_PER_SEC, "min"},
+		{USEC_PER_SEC, "s"},
+		{USEC_PER_MSEC, "ms"},
+	};
+
+	enum {
+		COUNT = sizeof(units) / sizeof(units[0])
+	};
+
+	for (unsigned i = 0; i < COUNT; i++) {
+		uint64_t whole = usec / units[i].usec;
+		uint64_t rest =
+			i + 1 < COUNT ? usec % units[i].usec / units[i + 1].usec : 0;
+
+		if (whole == 0)
+			continue;
+		if (rest && i + 2 < COUNT)
+			snprintf(text, DURATION_TEXT_SIZE, "%llu%s%llu%s",
+				(unsigned long long)whole, i == 2 ? "m" : units[i].unit,
+				(unsigned long long)rest, units[i + 1].unit);
+		else
+			snprintf(text, DURATION_TEXT_SIZE, "%llu%s",
+				(unsigned long long)whole, units[i].unit);
+		return text;
+	}
+	snprintf(text, DURATION_TEXT_SIZE, "0s");
+	return text;
+}

@@ -1,0 +1,45 @@
+#include "dracd/map_file.h"
+
+int map_file_open(const struct map_config *config, struct map **ret)
+{
+	struct map_settings settings = {
+		.type = config->type,
+		.path = config->path,
+		.mode = config->mode,
+		.group = config->group,
+		.trailing_nul = config->keys == KEY_POSTFIX,
+		.wake_readers = config->keys != KEY_POSTFIX,
+	};
+
+	return map_open(&settings, ret);
+}
+
+int map_file_put_static(struct map *map, const struct access *access)
+{
+	size_t count = access ? access_count(access) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *key, *value;
+		int r;
+
+		access_row(access, i, &key, &value);
+		r = map_put(map, key, value);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int map_file_withdraw(struct map *map, const struct access *access)
+{
+	struct map_identity identity;
+	int r;
+
+	r = map_begin_rebuild(map);
+	if (r == 0)
+		r = map_file_put_static(map, access);
+	if (r == 0)
+		return map_commit(map, &identity);
+	map_abort(map);
+	return r;
+}

@@ -1,0 +1,20 @@
+/* From a map's configuration to its file: what a worker and the guardian both do. */
+#ifndef DRACD_MAP_FILE_H
+#define DRACD_MAP_FILE_H
+
+#include "dracd/config.h"
+#include "maps/access.h"
+#include "maps/map.h"
+
+int map_file_open(const struct map_config *config, struct map **ret)
+	__attribute__((warn_unused_result));
+
+/* Puts all static rows (access NULL: none) into the change in progress. */
+int map_file_put_static(struct map *map, const struct access *access)
+	__attribute__((warn_unused_result));
+
+/* Publishes the static rows of access alone. */
+int map_file_withdraw(struct map *map, const struct access *access)
+	__attribute__((warn_unused_result));
+
+#endif

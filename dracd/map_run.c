@@ -1,0 +1,308 @@
+/*
+ * One run of a map worker: what has the map not yet applied, and how is it written.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dracd/cleanup.h"
+#include "dracd/guard.h"
+#include "dracd/map_file.h"
+#include "dracd/map_worker_internal.h"
+
+/* Addresses copied from a snapshot, and whether each is admitted. */
+struct rows {
+	struct row {
+		struct address address;
+		bool admitted;
+	} * items;
+
+	size_t count, room;
+	int error; /* -ENOMEM sticks */
+};
+
+static void done_rows(struct rows *rows)
+{
+	free(rows->items);
+}
+
+static int add_row(struct rows *rows, const struct address *address, bool admitted)
+{
+	if (rows->count == rows->room) {
+		size_t room = rows->room ? rows->room * 2 : 64;
+		struct row *grown = reallocarray(rows->items, room, sizeof(*grown));
+
+		if (!grown)
+			return rows->error = -ENOMEM;
+		rows->items = grown;
+		rows->room = room;
+	}
+	rows->items[rows->count++] =
+		(struct row){.address = *address, .admitted = admitted};
+	return 0;
+}
+
+/* ---- the static file ---- */
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+	       a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* Reads the static file again if it is another one than before, and sets *rebuild then.
+ * One that cannot be read leaves the rows of the last good one in force. */
+static int refresh_static(struct map_worker *worker, bool *rebuild)
+{
+	const char *path = worker->settings.map->static_path;
+	struct access_problem problem = {0};
+	struct access *access;
+	struct stat status;
+	int r;
+
+	worker->now.static_problem = NULL;
+	if (!path)
+		return 0;
+	if (stat(path, &status) < 0)
+		return -errno;
+	if (worker->access && same_file(&status, &worker->access_status))
+		return 0;
+	r = access_read(path, &access, &problem);
+	if (r < 0) {
+		worker->now.static_line = problem.line;
+		worker->now.static_problem = problem.text;
+		return r;
+	}
+	access_free(worker->access);
+	worker->access = access;
+	worker->access_status = status;
+	*rebuild = true;
+	return 0;
+}
+
+/* ---- from rows to keys ---- */
+
+/* Puts or deletes all keys of one row.  A static row that refuses wins over a lease, and
+ * a static row of the same key comes back when the lease is over. */
+static int apply_row(struct map_worker *worker, const struct row *row)
+{
+	const struct map_config *map = worker->settings.map;
+	bool admitted = row->admitted;
+	struct keys keys;
+	int r;
+
+	r = key_format(map->keys, &row->address.ip, row->address.length, &keys);
+	if (r == -EOPNOTSUPP) {
+		worker->now.unexpressed += admitted;
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	if (admitted && worker->access &&
+		access_refuses(worker->access, &row->address.ip, row->address.length))
+		admitted = false;
+	for (unsigned i = 0; i < keys.count; i++) {
+		const char *given =
+			worker->access ? access_get(worker->access, keys.key[i]) : NULL;
+		const char *value = admitted ? key_form_value(map->keys) : given;
+
+		if (value)
+			r = map_put(worker->map, keys.key[i], value);
+		else
+			r = map_delete(worker->map, keys.key[i]);
+		if (r < 0)
+			return r;
+		if (!given && r != MAP_UNCHANGED)
+			worker->now.entries += value ? 1 : UINT64_MAX;
+		worker->deletes += !value;
+	}
+	return 0;
+}
+
+/* ---- copying from the table ---- */
+
+struct copy {
+	struct map_worker *worker;
+	struct rules rules;
+	struct moment now;
+	struct rows *rows;
+	struct expiry last;
+};
+
+static bool is_admitted(const struct copy *copy, const struct lease *lease)
+{
+	return copy->rules.config->mode == MODE_ENFORCE &&
+	       guard_admit(&copy->rules, &lease->address, lease, copy->now) == REASON_OK;
+}
+
+static int copy_lease(const struct lease *lease, void *context)
+{
+	struct copy *copy = context;
+
+	return is_admitted(copy, lease) ? add_row(copy->rows, &lease->address, true) : 0;
+}
+
+static int copy_change(const struct address *key, void *context)
+{
+	struct copy *copy = context;
+	struct lease lease;
+	int r = table_read_lease(copy->worker->reader, key, &lease);
+
+	if (r < 0)
+		return r;
+	return add_row(copy->rows, key, r == 0 && is_admitted(copy, &lease));
+}
+
+static int copy_end(const struct expiry *row, void *context)
+{
+	struct copy *copy = context;
+
+	if (row->deadline_boot_usec > copy->now.boot_usec)
+		return TABLE_NOT_FOUND; /* nonzero: the walk ends */
+	copy->last = *row;
+	return add_row(copy->rows, &row->key, false);
+}
+
+/* True if the file cannot be brought up to date by a delta. */
+static bool needs_rebuild(const struct map_worker *worker,
+	const struct table_cursor *position, uint64_t tail)
+{
+	const struct table_cursor *cursor = &worker->now.cursor;
+
+	return !worker->has_cursor ||
+	       memcmp(cursor->table_id, position->table_id, 16) != 0 ||
+	       cursor->sequence < tail || cursor->sequence > position->sequence ||
+	       worker->deletes > worker->now.entries + 1000;
+}
+
+/* Copies what is to be done, within one snapshot.  *rebuild is in and out. */
+static int copy_rows(struct map_worker *worker, struct copy *copy,
+	struct table_cursor *ret_position, bool *rebuild)
+{
+	uint64_t tail;
+	int r;
+
+	r = table_reader_begin(worker->reader);
+	if (r < 0)
+		return r;
+	r = table_read_position(worker->reader, ret_position, &tail);
+	if (r == 0 && needs_rebuild(worker, ret_position, tail))
+		*rebuild = true;
+	if (r == 0 && *rebuild) {
+		r = table_each_lease(worker->reader, copy_lease, copy);
+	} else if (r == 0) {
+		r = table_each_change(
+			worker->reader, worker->now.cursor.sequence, copy_change, copy);
+		if (r == 0)
+			r = table_each_expiry(
+				worker->reader, &worker->ended, copy_end, copy);
+	}
+	table_reader_end(worker->reader);
+	return r < 0 ? r : copy->rows->error;
+}
+
+/* ---- one run ---- */
+
+static int write_map(struct map_worker *worker, const struct rows *rows, bool rebuild)
+{
+	int r;
+
+	if (rebuild) {
+		worker->now.entries = worker->access ? access_count(worker->access) : 0;
+		worker->now.unexpressed = 0;
+		worker->deletes = 0;
+		r = map_begin_rebuild(worker->map);
+		if (r == 0)
+			r = map_file_put_static(worker->map, worker->access);
+	} else {
+		r = map_begin_delta(worker->map, &worker->now.cursor.file);
+	}
+	for (size_t i = 0; i < rows->count && r == 0; i++)
+		r = apply_row(worker, &rows->items[i]);
+	if (r == 0)
+		r = map_commit(worker->map, &worker->now.cursor.file);
+	else
+		map_abort(worker->map);
+	return r;
+}
+
+/* Publishes what a snapshot taken now says.  -ESTALE: the file is not the one we wrote.
+ */
+static int publish(struct map_worker *worker, struct config *config,
+	struct blocks *blocks, bool rebuild)
+{
+	_cleanup_(done_rows) struct rows rows = {0};
+	struct copy copy = {
+		.worker = worker,
+		.rules = {.config = config, .blocks = blocks},
+		.now = clock_now(),
+		.rows = &rows,
+		.last = worker->ended,
+	};
+	struct table_cursor position;
+	struct map_identity in_place;
+	struct moment end;
+	int r;
+
+	worker->now.step = "read the table";
+	r = copy_rows(worker, &copy, &position, &rebuild);
+	if (r != 0)
+		return r < 0 ? r : -EUCLEAN;
+	if (!rebuild && (map_identify(worker->map, &in_place) < 0 ||
+				!map_identity_equal(&in_place, &worker->now.cursor.file)))
+		return -ESTALE;
+	if (rebuild || rows.count > 0) {
+		r = write_map(worker, &rows, rebuild);
+		worker->now.step = map_failed_step(worker->map);
+		if (r < 0)
+			return r;
+		end = clock_now();
+		worker->now.published_boot_usec = end.boot_usec;
+		worker->now.published_wall_usec = end.wall_usec;
+		worker->now.duration_usec = end.boot_usec - copy.now.boot_usec;
+	}
+	worker->has_cursor = true;
+	worker->now.has_published = true;
+	memcpy(worker->now.cursor.table_id, position.table_id, 16);
+	worker->now.cursor.sequence = worker->now.sequence = position.sequence;
+	worker->now.ends_through = copy.now.boot_usec;
+	if (rebuild)
+		copy.last = (struct expiry){.deadline_boot_usec = copy.now.boot_usec};
+	worker->ended = copy.last;
+	return 0;
+}
+
+static int open_map(struct map_worker *worker)
+{
+	if (worker->map)
+		return 0;
+	worker->now.step = "open the directory of";
+	return map_file_open(worker->settings.map, &worker->map);
+}
+
+static int withdraw(struct map_worker *worker)
+{
+	int r = map_file_withdraw(worker->map, worker->access);
+
+	worker->now.step = map_failed_step(worker->map);
+	worker->has_cursor = false;
+	return r;
+}
+
+int map_run(struct map_worker *worker, unsigned why, struct config *config,
+	struct blocks *blocks)
+{
+	bool rebuild = why & WAKE_REBUILD;
+	int r;
+
+	r = open_map(worker);
+	if (r < 0)
+		return r;
+	/* a static file that cannot be read is an alarm, but keeps no lease open */
+	worker->now.static_error = refresh_static(worker, &rebuild);
+	if (why & WAKE_WITHDRAW)
+		return withdraw(worker);
+	r = publish(worker, config, blocks, rebuild);
+	return r == -ESTALE ? publish(worker, config, blocks, true) : r;
+}

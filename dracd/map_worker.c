@@ -1,0 +1,223 @@
+/* A map worker's thread: when it runs, and how it is told to. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "dracd/map_worker_internal.h"
+
+/* After a failure the next try is this much later, doubling up to the maximum. */
+#define RETRY_MIN_USEC (USEC_PER_SEC)
+#define RETRY_MAX_USEC (60 * USEC_PER_SEC)
+/* A publication that took long is followed by nine times as long without one. */
+#define REST_FACTOR 9
+
+/* ---- the thread ---- */
+
+/* The boot-clock time before which nothing is published for these reasons. */
+static uint64_t not_before(const struct map_worker *worker, unsigned why)
+{
+	const struct map_config *map = worker->settings.map;
+	uint64_t rest = worker->now.duration_usec * REST_FACTOR;
+	uint64_t interval = UINT64_MAX;
+
+	if (why & WAKE_WITHDRAW)
+		return 0;
+	if (why & (WAKE_REBUILD | WAKE_CHANGES))
+		interval = map->interval_usec;
+	if (why & WAKE_ENDS && map->end_interval_usec < interval)
+		interval = map->end_interval_usec;
+	if (interval < rest)
+		interval = rest;
+	interval = clock_add(worker->now.published_boot_usec, interval);
+	return worker->retry_at > interval ? worker->retry_at : interval;
+}
+
+static void wait_until(struct map_worker *worker, uint64_t boot_usec, uint64_t now)
+{
+	struct timespec until;
+
+	if (boot_usec == UINT64_MAX) {
+		pthread_cond_wait(&worker->wake, &worker->lock);
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)((boot_usec - now) / USEC_PER_SEC);
+	until.tv_nsec += (long)((boot_usec - now) % USEC_PER_SEC * 1000);
+	if (until.tv_nsec >= 1000000000L) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000L;
+	}
+	(void)pthread_cond_timedwait(&worker->wake, &worker->lock, &until);
+}
+
+/* Waits for a reason to run, and the time to.  Called with the lock held; 0 to stop. */
+static unsigned next_reason(struct map_worker *worker)
+{
+	for (;;) {
+		uint64_t now = clock_now().boot_usec, at = UINT64_MAX;
+
+		if (worker->why)
+			at = not_before(worker, worker->why);
+		if (at <= now) {
+			unsigned why = worker->why;
+
+			worker->why = 0;
+			return why;
+		}
+		if (worker->stopping)
+			return 0;
+		wait_until(worker, at, now);
+	}
+}
+
+/* After a failure the same reasons stand again, later. */
+static void plan_retry(struct map_worker *worker, unsigned why)
+{
+	if (worker->now.error == 0) {
+		worker->retry_usec = worker->retry_at = 0;
+		return;
+	}
+	worker->retry_usec *= 2;
+	if (worker->retry_usec < RETRY_MIN_USEC)
+		worker->retry_usec = RETRY_MIN_USEC;
+	if (worker->retry_usec > RETRY_MAX_USEC)
+		worker->retry_usec = RETRY_MAX_USEC;
+	worker->retry_at = clock_add(clock_now().boot_usec, worker->retry_usec);
+	/* ends may be deleted from the table meanwhile: only a rebuild is sure to see
+	 * them */
+	worker->why |= WAKE_REBUILD | (why & ~(unsigned)WAKE_WITHDRAW);
+}
+
+static void *run_worker(void *argument)
+{
+	struct map_worker *worker = argument;
+	unsigned why;
+
+	pthread_mutex_lock(&worker->lock);
+	while ((why = next_reason(worker))) {
+		struct config *config = config_ref(worker->config);
+		struct blocks *blocks = blocks_ref(worker->blocks);
+
+		pthread_mutex_unlock(&worker->lock);
+		worker->now.error = map_run(worker, why, config, blocks);
+		config_unref(config);
+		blocks_unref(blocks);
+		pthread_mutex_lock(&worker->lock);
+		plan_retry(worker, why);
+		worker->report = worker->now;
+		worker->settings.reported(worker->settings.context);
+		if (why & WAKE_WITHDRAW)
+			break;
+	}
+	pthread_mutex_unlock(&worker->lock);
+	return NULL;
+}
+
+/* ---- the loop's side ---- */
+
+static struct map_worker *free_worker(struct map_worker *worker)
+{
+	pthread_cond_destroy(&worker->wake);
+	pthread_mutex_destroy(&worker->lock);
+	table_reader_close(worker->reader);
+	map_close(worker->map);
+	access_free(worker->access);
+	config_unref(worker->config);
+	blocks_unref(worker->blocks);
+	free(worker);
+	return NULL;
+}
+
+static void init_lock(struct map_worker *worker)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_mutex_init(&worker->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&worker->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
+/* Takes up the cursor of an earlier run, if the table has one for this map. */
+static int load_cursor(struct map_worker *worker)
+{
+	int r = table_reader_begin(worker->reader);
+
+	if (r < 0)
+		return r;
+	r = table_read_cursor(
+		worker->reader, worker->settings.map->name, &worker->now.cursor);
+	worker->has_cursor = r == 0;
+	table_reader_end(worker->reader);
+	return r < 0 ? r : 0;
+}
+
+int map_worker_start(const struct map_worker_settings *settings, struct config *config,
+	struct blocks *blocks, struct map_worker **ret)
+{
+	struct map_worker *worker = calloc(1, sizeof(*worker));
+	int r;
+
+	if (!worker)
+		return -ENOMEM;
+	worker->settings = *settings;
+	worker->config = config_ref(config);
+	worker->blocks = blocks_ref(blocks);
+	/* what was published before may hold rows of other rules */
+	worker->why = WAKE_REBUILD;
+	init_lock(worker);
+	r = table_reader_open(settings->table, &worker->reader);
+	if (r == 0)
+		r = load_cursor(worker);
+	if (r == 0)
+		r = -pthread_create(&worker->thread, NULL, run_worker, worker);
+	if (r < 0) {
+		free_worker(worker);
+		return r;
+	}
+	*ret = worker;
+	return 0;
+}
+
+void map_worker_wake(struct map_worker *worker, unsigned why, struct config *config,
+	struct blocks *blocks)
+{
+	struct config *old_config;
+	struct blocks *old_blocks;
+
+	pthread_mutex_lock(&worker->lock);
+	old_config = worker->config;
+	old_blocks = worker->blocks;
+	worker->config = config_ref(config);
+	worker->blocks = blocks_ref(blocks);
+	worker->why |= why;
+	pthread_cond_signal(&worker->wake);
+	pthread_mutex_unlock(&worker->lock);
+	config_unref(old_config);
+	blocks_unref(old_blocks);
+}
+
+struct map_report map_worker_report(struct map_worker *worker)
+{
+	struct map_report report;
+
+	pthread_mutex_lock(&worker->lock);
+	report = worker->report;
+	pthread_mutex_unlock(&worker->lock);
+	return report;
+}
+
+struct map_worker *map_worker_stop(struct map_worker *worker)
+{
+	if (!worker)
+		return NULL;
+	pthread_mutex_lock(&worker->lock);
+	worker->stopping = true;
+	pthread_cond_signal(&worker->wake);
+	pthread_mutex_unlock(&worker->lock);
+	pthread_join(worker->thread, NULL);
+	return free_worker(worker);
+}

@@ -1,0 +1,65 @@
+/*
+ * A map worker: the one thread that writes one map.
+ *
+ * Woken by the publisher, it copies from a snapshot of the table what its map has not yet
+ * applied (or all keys, for a rebuild), drops the snapshot, and only then touches the
+ * file. How often it may publish is the map's interval; when idle it publishes at once.
+ */
+#ifndef DRACD_MAP_WORKER_H
+#define DRACD_MAP_WORKER_H
+
+#include "dracd/block.h"
+#include "dracd/config.h"
+#include "dracd/table.h"
+
+/* Why a worker is woken; bits. */
+enum {
+	WAKE_CHANGES = 1 << 0,  /* the feed has grown */
+	WAKE_ENDS = 1 << 1,     /* leases have ended */
+	WAKE_REBUILD = 1 << 2,  /* rules or the static file changed, or somebody asks */
+	WAKE_WITHDRAW = 1 << 3, /* publish the static rows alone, and stop */
+};
+
+/* What a worker has come to; a copy for the loop. */
+struct map_report {
+	int error;            /* 0, or the negative errno of the last run */
+	const char *step;     /* what it was doing; static */
+	int static_error;     /* of the static file: the rows of the last good one stay */
+	unsigned static_line; /* where it is malformed; 0: as a whole */
+	const char *static_problem; /* what is wrong with it, static; NULL: see
+				       static_error */
+	bool has_published;         /* the file in place is ours, of this run of dracd */
+	uint64_t sequence;          /* of the table, applied */
+	uint64_t ends_through;      /* boot clock: ends up to here are applied */
+	uint64_t published_boot_usec;
+	uint64_t published_wall_usec;
+	uint64_t duration_usec; /* of the last publication */
+	uint64_t entries;
+	uint64_t unexpressed; /* leases that this map cannot hold, at the last rebuild */
+	struct table_cursor cursor;
+};
+
+struct map_worker;
+
+struct map_worker_settings {
+	const struct map_config *map; /* borrowed, as all here */
+	struct table *table;
+	void (*reported)(void *context); /* called on the worker's thread */
+	void *context;
+};
+
+int map_worker_start(const struct map_worker_settings *settings, struct config *config,
+	struct blocks *blocks, struct map_worker **ret)
+	__attribute__((warn_unused_result));
+
+/* Wakes it for these reasons, from now on under these rules (references are taken). */
+void map_worker_wake(struct map_worker *worker, unsigned why, struct config *config,
+	struct blocks *blocks);
+
+struct map_report map_worker_report(struct map_worker *worker);
+
+/* Ends the thread (after a run under way, and after a withdrawal that was asked for) and
+ * frees it.  NULL is a no-op.  Returns NULL. */
+struct map_worker *map_worker_stop(struct map_worker *worker);
+
+#endif

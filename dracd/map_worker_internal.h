@@ -1,0 +1,41 @@
+/* What map_worker.c and map_run.c share; for nobody else. */
+#ifndef DRACD_MAP_WORKER_INTERNAL_H
+#define DRACD_MAP_WORKER_INTERNAL_H
+
+#include <pthread.h>
+#include <sys/stat.h>
+
+#include "dracd/map_worker.h"
+#include "maps/access.h"
+
+struct map_worker {
+	struct map_worker_settings settings;
+	pthread_t thread;
+
+	pthread_mutex_t lock; /* over these */
+	pthread_cond_t wake;
+	unsigned why;
+	bool stopping;
+	struct config *config;
+	struct blocks *blocks;
+	struct map_report report;
+
+	/* of the thread alone */
+	struct table_reader *reader;
+	struct map *map;
+	struct access *access; /* the static rows; NULL: none */
+	struct stat access_status;
+	struct map_report now;
+	struct expiry ended; /* ends up to this row are applied */
+	bool has_cursor;
+	uint64_t deletes; /* since the last rebuild */
+	uint64_t retry_usec;
+	uint64_t retry_at; /* boot clock */
+};
+
+/* Brings the map up to date, for the reasons why.  0 or a negative errno; worker->now
+ * tells the rest. */
+int map_run(struct map_worker *worker, unsigned why, struct config *config,
+	struct blocks *blocks) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * The publisher: the loop's side of all map workers.
+ *
+ * It passes on why they should run, knows how far each has come, hands their cursors to
+ * the store, raises and clears their alarms in the log, and watches the static files.
+ */
+#ifndef DRACD_PUBLISH_H
+#define DRACD_PUBLISH_H
+
+#include <systemd/sd-event.h>
+
+#include "dracd/map_worker.h"
+#include "dracd/store.h"
+
+struct publisher;
+
+struct publisher_settings {
+	sd_event *event;
+	struct table *table;
+	struct store *store;
+	void (*progressed)(void *context); /* on the loop, after reports of workers */
+	void *context;
+};
+
+/* Starts a worker for each map of config; each publishes once at once. */
+int publisher_start(const struct publisher_settings *settings, struct config *config,
+	struct blocks *blocks, struct publisher **ret)
+	__attribute__((warn_unused_result));
+
+/* From now on under these rules; with rebuild because rows in the maps may not fit them.
+ */
+void publisher_set_rules(struct publisher *publisher, struct config *config,
+	struct blocks *blocks, bool rebuild);
+
+/* Wakes all workers; why as in map_worker.h. */
+void publisher_wake(struct publisher *publisher, unsigned why);
+
+/* True once every worker has tried to publish. */
+bool publisher_is_ready(const struct publisher *publisher);
+
+size_t publisher_map_count(const struct publisher *publisher);
+const struct map_config *publisher_map(const struct publisher *publisher, size_t index);
+const struct map_report *publisher_report(
+	const struct publisher *publisher, size_t index);
+
+/* How many maps have not yet applied the table up to sequence.  Maps in error state are
+ * not waited for, and counted in *ret_failed. */
+unsigned publisher_late(
+	const struct publisher *publisher, uint64_t sequence, unsigned *ret_failed);
+
+/* Up to which deadline (boot clock) every map has published the ends. */
+uint64_t publisher_ends_through(const struct publisher *publisher);
+
+/* Withdraws: publishes the static rows alone, ends the workers.  Returns NULL. */
+struct publisher *publisher_stop(struct publisher *publisher);
+
+#endif

@@ -1,0 +1,196 @@
+/*
+ * Requests of one connection form a queue: each is answered when it is done and all
+ * before it are.  When the peer goes, the requests under way stay until the store hands
+ * them back; their logins count, only the answer is dropped.
+ */
+#include "dracd/report.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dracd/answer.h"
+#include "dracd/core.h"
+#include "dracd/log.h"
+
+enum {
+	PENDING_MAX = 64
+};
+
+struct pending {
+	struct pending *next;
+	struct reporter *reporter; /* NULL: it has gone */
+	bool is_done;
+	struct login login;
+	struct line line;
+};
+
+/* The state of a connection. */
+struct reporter {
+	struct connection *connection;
+	struct pending *first, **last;
+	unsigned count;
+};
+
+static int open_reporter(struct connection *connection, void **ret_state)
+{
+	struct reporter *reporter = calloc(1, sizeof(*reporter));
+
+	if (!reporter)
+		return -ENOMEM;
+	reporter->connection = connection;
+	reporter->last = &reporter->first;
+	*ret_state = reporter;
+	return 0;
+}
+
+static void close_reporter(struct connection *connection)
+{
+	struct reporter *reporter = connection_state(connection);
+	struct pending *next;
+
+	if (!reporter)
+		return;
+	for (struct pending *at = reporter->first; at; at = next) {
+		next = at->next;
+		at->reporter = NULL;
+		if (at->is_done)
+			free(at);
+	}
+	free(reporter);
+}
+
+/* Sends the answers at the head of the queue that are done. */
+static void send_done(struct reporter *reporter)
+{
+	struct connection *connection = reporter->connection;
+
+	while (reporter->first && reporter->first->is_done) {
+		struct pending *pending = reporter->first;
+
+		reporter->first = pending->next;
+		if (!reporter->first)
+			reporter->last = &reporter->first;
+		reporter->count--;
+		answer_send(connection, &pending->line);
+		free(pending);
+		connection_release(connection);
+	}
+	if (reporter->count < PENDING_MAX)
+		connection_resume(connection);
+}
+
+static void finish(struct pending *pending)
+{
+	pending->is_done = true;
+	if (!pending->reporter)
+		free(pending);
+	else
+		send_done(pending->reporter);
+}
+
+static void done_login(const struct outcome *outcome, void *context)
+{
+	struct pending *pending = context;
+
+	answer_login(&pending->line, &pending->login, outcome);
+	finish(pending);
+}
+
+static struct pending *add_pending(struct reporter *reporter)
+{
+	struct pending *pending = calloc(1, sizeof(*pending));
+
+	if (!pending)
+		return NULL;
+	pending->reporter = reporter;
+	*reporter->last = pending;
+	reporter->last = &pending->next;
+	connection_hold(reporter->connection);
+	if (++reporter->count == PENDING_MAX)
+		connection_pause(reporter->connection);
+	return pending;
+}
+
+/* The name under which the peer may report; NULL if it may not.  The overflow uid stands
+ * for accounts of another user namespace, so it is nobody in particular. */
+static const char *reporter_name(const struct core *core, const struct peer *peer)
+{
+	enum {
+		OVERFLOW_UID = 65534
+	};
+
+	if (peer->uid == (uid_t)-1 || peer->uid == OVERFLOW_UID)
+		return NULL;
+	return config_reporter(core->config, peer->uid);
+}
+
+static void work_on(struct core *core, struct pending *pending, const char *name,
+	char *text, size_t length)
+{
+	const char *problem;
+	struct words words;
+
+	if (words_parse(text, length, &words, &problem) < 0) {
+		answer_error(&pending->line, "syntax", problem);
+		finish(pending);
+	} else if (words_is(&words, 0, "noop")) {
+		line_init(&pending->line, "OK");
+		finish(pending);
+	} else if (!words_is(&words, 0, "login")) {
+		answer_error(
+			&pending->line, "syntax", "unknown request; known: login, noop");
+		finish(pending);
+	} else if (login_parse(&words, name, false, &pending->login, &problem) < 0) {
+		answer_error(&pending->line, "syntax", problem);
+		finish(pending);
+	} else {
+		core_login(core, &pending->login, false, done_login, pending);
+	}
+}
+
+/* An error after which the connection is closed; what is pending before it is not waited
+ * for. */
+static void reject(struct connection *connection, const char *reason, const char *text)
+{
+	struct line line;
+
+	answer_error(&line, reason, text);
+	answer_send(connection, &line);
+}
+
+static ssize_t consume_report(struct connection *connection, char *data, size_t length)
+{
+	struct core *core = server_context(connection_server(connection));
+	const struct peer *peer = connection_peer(connection);
+	const char *name = reporter_name(core, peer);
+	struct pending *pending;
+	size_t line_length;
+	ssize_t taken;
+
+	if (!name) {
+		log_message(LOG_WARNING,
+			"report: uid %u (pid %d) is not among the reporters of drac.conf; refused",
+			peer->uid, peer->pid);
+		reject(connection, "denied", "this account is not among the reporters");
+		return -EACCES;
+	}
+	taken = line_find(data, length, &line_length);
+	if (taken < 0)
+		reject(connection, "too_long", "a line has at most 2048 octets");
+	if (taken <= 0)
+		return taken;
+	pending = add_pending(connection_state(connection));
+	if (!pending)
+		return -ENOMEM;
+	work_on(core, pending, name, data, line_length);
+	return taken;
+}
+
+const struct protocol report_protocol = {
+	.name = "report",
+	.request_max = LINE_SIZE_MAX,
+	.opened = open_reporter,
+	.consume = consume_report,
+	.closed = close_reporter,
+};

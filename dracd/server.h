@@ -1,0 +1,96 @@
+/*
+ * Listening sockets and their connections: bytes in, bytes out, limits.
+ *
+ * A server knows nothing of what is said on it: its protocol consumes octets as they come
+ * and writes answers.  An idle connection costs a few hundred octets; octets of a request
+ * that is not yet whole are kept per connection, up to the protocol's limit.
+ */
+#ifndef DRACD_SERVER_H
+#define DRACD_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+struct server;
+struct connection;
+
+struct peer {
+	uid_t uid; /* (uid_t)-1 if the kernel did not tell */
+	gid_t gid;
+	pid_t pid;
+};
+
+struct protocol {
+	const char *name;
+	size_t request_max; /* octets of one request */
+
+	/* A connection was accepted; *ret_state is the protocol's own.  A negative errno
+	 * refuses it.  May be NULL. */
+	int (*opened)(struct connection *connection, void **ret_state);
+
+	/* Takes one request from the start of data (writable, length octets, one octet of
+	 * room after them) and returns how many octets it was; 0 if it is not yet whole;
+	 * a negative errno to close after what was written is sent.  Not called while
+	 * paused. */
+	ssize_t (*consume)(struct connection *connection, char *data, size_t length);
+
+	/* What was written has been sent, after it could not be at once.  May be NULL. */
+	void (*drained)(struct connection *connection);
+
+	/* The connection is closing; state is to be released.  May be NULL. */
+	void (*closed)(struct connection *connection);
+};
+
+enum {
+	WRITE_BUFFER_MAX = 256 * 1024
+};
+
+struct server_settings {
+	const struct protocol *protocol;
+	const char *path; /* to bind; borrowed */
+	gid_t group;
+	mode_t mode;
+	int inherited_fd; /* a listening socket from systemd instead; -1: none */
+	unsigned connections_max;
+	void *context; /* for the protocol */
+};
+
+/* Binds the socket (under a temporary name, so that it appears with mode and group) and
+ * listens; a socket of that name is replaced.  accepts at once. */
+int server_open(sd_event *event, const struct server_settings *settings,
+	struct server **ret) __attribute__((warn_unused_result));
+
+/* Closes all connections, and unlinks the socket unless it was inherited.  NULL is a
+ * no-op. Returns NULL. */
+struct server *server_close(struct server *server);
+
+void *server_context(const struct server *server);
+unsigned server_connection_count(const struct server *server);
+
+/* ---- for protocols ---- */
+
+struct server *connection_server(const struct connection *connection);
+void *connection_state(const struct connection *connection);
+const struct peer *connection_peer(const struct connection *connection);
+
+/* True if the peer's process is in the group, by SO_PEERCRED or SO_PEERGROUPS. */
+bool connection_peer_in_group(const struct connection *connection, gid_t group);
+
+/* Sends data, or keeps what the peer does not take at once; nothing is consumed until
+ * that is sent.  More than a bounded amount closes the connection. */
+void connection_write(struct connection *connection, const void *data, size_t length);
+
+/* True while octets wait to be sent. */
+bool connection_is_choked(const struct connection *connection);
+
+/* While held a connection whose peer has ended its sending stays open for an answer. */
+void connection_hold(struct connection *connection);
+void connection_release(struct connection *connection);
+
+/* While paused nothing is read; resuming consumes what is there. */
+void connection_pause(struct connection *connection);
+void connection_resume(struct connection *connection);
+
+#endif

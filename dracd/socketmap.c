@@ -1,0 +1,95 @@
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "dracd/lookup.h"
+
+enum {
+	QUERY_MAX = 10000, /* Postfix 3.12 sends no longer one */
+	DIGITS_MAX = 5,
+};
+
+/* The length before the colon (cr.yp.to/proto/netstrings.txt: decimal, no leading zero).
+ * Returns the octets it takes with the colon, 0 if it is not whole, or -EBADMSG. */
+static ssize_t parse_length(const char *data, size_t length, size_t *ret)
+{
+	size_t number = 0, at = 0;
+
+	while (at < length && at <= DIGITS_MAX && data[at] >= '0' && data[at] <= '9')
+		number = number * 10 + (size_t)(data[at++] - '0');
+	if (at > DIGITS_MAX || number > QUERY_MAX || (at > 1 && data[0] == '0'))
+		return -EBADMSG;
+	if (at == length)
+		return 0;
+	if (at == 0 || data[at] != ':')
+		return -EBADMSG;
+	*ret = number;
+	return (ssize_t)at + 1;
+}
+
+/* The query is "<map> <key>"; the map's name is whatever the MTA calls it. */
+static bool parse_key(const char *query, size_t length, struct address *ret)
+{
+	const char *space = memchr(query, ' ', length);
+	char key[sizeof("ipv6:") + INET6_ADDRSTRLEN];
+	size_t size;
+
+	if (!space)
+		return false;
+	size = length - (size_t)(space + 1 - query);
+	if (size >= sizeof(key) || memchr(space + 1, '\0', size))
+		return false;
+	memcpy(key, space + 1, size);
+	key[size] = '\0';
+	if (strncasecmp(key, "ipv6:", 5) == 0)
+		return strchr(key + 5, ':') && address_parse(key + 5, ret) == 0;
+	return address_parse(key, ret) == 0;
+}
+
+ssize_t socketmap_parse(const char *data, size_t length, bool *ret_has_address,
+	struct address *ret_address)
+{
+	size_t query;
+	ssize_t start = parse_length(data, length, &query);
+
+	if (start <= 0)
+		return start;
+	if (length - (size_t)start < query + 1)
+		return 0;
+	if (data[(size_t)start + query] != ',')
+		return -EBADMSG;
+	*ret_has_address = parse_key(data + start, query, ret_address);
+	return start + (ssize_t)query + 1;
+}
+
+static ssize_t consume_socketmap(struct connection *connection, char *data, size_t length)
+{
+	/* Sendmail takes any value after "OK ", but a bare "OK" kills its child; Postfix
+	 * wants the space after NOTFOUND from 3.12 on */
+	static const char permit[] = "5:OK OK,", none[] = "9:NOTFOUND ,";
+	static const char later[] = "33:TEMP dracd cannot read its table ,";
+	struct lookup *lookup = server_context(connection_server(connection));
+	struct address address;
+	bool has_address;
+	ssize_t taken = socketmap_parse(data, length, &has_address, &address);
+	int answer = 0;
+
+	if (taken <= 0)
+		return taken;
+	lookup->asked++;
+	if (has_address)
+		answer = lookup->ask(&address, lookup->context);
+	if (answer > 0)
+		connection_write(connection, permit, sizeof(permit) - 1);
+	else if (answer == 0)
+		connection_write(connection, none, sizeof(none) - 1);
+	else
+		connection_write(connection, later, sizeof(later) - 1);
+	return taken;
+}
+
+const struct protocol socketmap_protocol = {
+	.name = "socketmap",
+	.request_max = DIGITS_MAX + 1 + QUERY_MAX + 1,
+	.consume = consume_socketmap,
+};

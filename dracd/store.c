@@ -1,0 +1,344 @@
+/*
+ * The store thread: group commit without a timer.
+ *
+ * While one commit waits for the disk the next logins queue up, and are the next commit:
+ * the slower the disk or the heavier the load, the larger the batches, and nobody waits
+ * for more than one commit under way and his own.
+ */
+#include "dracd/store.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+#include "dracd/cleanup.h"
+#include "dracd/guard.h"
+#include "dracd/log.h"
+
+enum {
+	DELETE_PER_COMMIT = 1000, /* rows that are over, riding on a commit */
+	BATCH_MAX = 4096, /* operations of one commit, to bound its time and memory */
+};
+
+struct queue {
+	struct store_op *first, **last;
+};
+
+struct store {
+	struct store_settings settings;
+	pthread_t thread;
+	sd_event_source *source;
+	int finished_fd;         /* eventfd: finished is not empty */
+	uint64_t delete_through; /* atomic; see store_allow_delete() */
+
+	pthread_mutex_t lock; /* over all below */
+	pthread_cond_t wake;
+	struct queue submitted, riders, finished;
+	struct table_state state; /* of the last commit in finished */
+	bool stopping;
+};
+
+static void queue_init(struct queue *queue)
+{
+	queue->first = NULL;
+	queue->last = &queue->first;
+}
+
+static void queue_add(struct queue *queue, struct store_op *op)
+{
+	op->next = NULL;
+	*queue->last = op;
+	queue->last = &op->next;
+}
+
+/* Moves all of from to the end of to. */
+static void queue_move(struct queue *to, struct queue *from)
+{
+	if (!from->first)
+		return;
+	*to->last = from->first;
+	to->last = from->last;
+	queue_init(from);
+}
+
+/* Takes the first limit operations. */
+static void queue_take(struct queue *from, unsigned limit, struct queue *ret)
+{
+	queue_init(ret);
+	while (from->first && limit-- > 0) {
+		struct store_op *op = from->first;
+
+		from->first = op->next;
+		if (!from->first)
+			from->last = &from->first;
+		queue_add(ret, op);
+	}
+}
+
+struct store_op *store_op_new(
+	enum store_kind kind, void (*done)(struct store_op *op), void *context)
+{
+	struct store_op *op = calloc(1, sizeof(*op));
+
+	if (op) {
+		op->kind = kind;
+		op->done = done;
+		op->context = context;
+	}
+	return op;
+}
+
+struct store_op *store_op_free(struct store_op *op)
+{
+	if (!op)
+		return NULL;
+	config_unref(op->config);
+	blocks_unref(op->blocks);
+	free(op);
+	return NULL;
+}
+
+/* ---- the thread ---- */
+
+static bool is_admitted(const struct lease *lease, void *context)
+{
+	const struct store_op *op = context;
+	struct rules rules = {.config = op->config, .blocks = op->blocks};
+	enum reason reason = guard_admit(&rules, &lease->address, lease, op->time);
+
+	/* one that is over is for table_delete_over() */
+	return reason == REASON_OK || reason == REASON_NO_LEASE;
+}
+
+static int save_blocks(struct store *store, const struct store_op *op, struct moment now)
+{
+	if (!op->blocks)
+		return 0;
+	return blocks_save(op->blocks, store->settings.directory, BLOCKS_FILE,
+		store->settings.boot_id, now);
+}
+
+static int apply_op(struct store *store, struct store_op *op, struct moment now)
+{
+	struct table *table = store->settings.table;
+	int r;
+
+	switch (op->kind) {
+	case STORE_LOGIN:
+		return table_login(table, &op->address, &op->login, op->usec, op->time,
+			op->max_per_user, &op->grant);
+	case STORE_REVOKE:
+		r = save_blocks(store, op, now);
+		if (r < 0)
+			return r;
+		return op->is_user ? table_end_user(table, op->login.user, &op->ended)
+				   : table_end_prefix(table, &op->address, &op->ended);
+	case STORE_BLOCKS:
+		return save_blocks(store, op, now);
+	case STORE_FLUSH:
+		return table_end_all(table, &op->ended);
+	case STORE_REJUDGE:
+		return table_end_unless(table, is_admitted, op, &op->ended);
+	case STORE_CURSOR:
+		r = table_put_cursor(table, op->map, &op->cursor);
+		return r == 0 ? table_trim(table, op->trim) : r;
+	case STORE_TIDY:
+		return 0;
+	}
+	return -EINVAL;
+}
+
+/* A refusal of one operation does not spoil the transaction; an error does. */
+static int apply_batch(struct store *store, struct queue *batch, struct moment now)
+{
+	struct table *table = store->settings.table;
+	uint64_t through = __atomic_load_n(&store->delete_through, __ATOMIC_RELAXED);
+	bool sync = false;
+	int r;
+
+	r = table_begin(table, now);
+	if (r == 0)
+		r = table_delete_over(table, through, DELETE_PER_COMMIT);
+	for (struct store_op *op = batch->first; op && r == 0; op = op->next) {
+		op->result = apply_op(store, op, now);
+		sync = sync || op->kind == STORE_REVOKE || op->kind == STORE_FLUSH;
+		if (op->result < 0)
+			r = op->result;
+	}
+	if (r == 0)
+		return table_commit(table, sync);
+	table_abort(table);
+	return r;
+}
+
+/* Applies a batch.  If it fails as a whole, each operation gets a transaction of its own,
+ * so that one that cannot be done (a full disk for blocks, say) fails alone. */
+static void run_batch(struct store *store, struct queue *batch)
+{
+	struct moment now = clock_now();
+	int r = apply_batch(store, batch, now);
+
+	if (r == 0)
+		return;
+	if (!batch->first->next || r == -EIO || r == -ENOSPC || r == -EUCLEAN) {
+		for (struct store_op *op = batch->first; op; op = op->next)
+			op->result = r;
+		return;
+	}
+	for (struct store_op *op = batch->first; op; op = op->next) {
+		struct store_op *next = op->next;
+		struct queue alone = {.first = op};
+
+		op->next = NULL;
+		r = apply_batch(store, &alone, now);
+		if (r != 0)
+			op->result = r;
+		op->next = next;
+	}
+}
+
+static void hand_back(struct store *store, struct queue *batch)
+{
+	struct table_state state = *table_get_state(store->settings.table);
+	uint64_t one = 1;
+
+	for (struct store_op *op = batch->first; op; op = op->next)
+		op->state = state;
+	pthread_mutex_lock(&store->lock);
+	queue_move(&store->finished, batch);
+	store->state = state;
+	pthread_mutex_unlock(&store->lock);
+	(void)!write(store->finished_fd, &one, sizeof(one));
+}
+
+/* Waits for work: false when there is none and none will come. */
+static bool next_batch(struct store *store, struct queue *ret)
+{
+	bool work;
+
+	pthread_mutex_lock(&store->lock);
+	while (!store->submitted.first && !store->stopping)
+		pthread_cond_wait(&store->wake, &store->lock);
+	/* riders alone are worth a commit only at the end */
+	work = store->submitted.first || store->riders.first;
+	queue_move(&store->submitted, &store->riders);
+	queue_take(&store->submitted, BATCH_MAX, ret);
+	pthread_mutex_unlock(&store->lock);
+	return work;
+}
+
+static void *run_store(void *argument)
+{
+	struct store *store = argument;
+	struct queue batch;
+
+	while (next_batch(store, &batch)) {
+		run_batch(store, &batch);
+		hand_back(store, &batch);
+	}
+	return NULL;
+}
+
+/* ---- the loop's side ---- */
+
+void store_submit(struct store *store, struct store_op *op)
+{
+	pthread_mutex_lock(&store->lock);
+	queue_add(op->kind == STORE_CURSOR ? &store->riders : &store->submitted, op);
+	if (op->kind != STORE_CURSOR)
+		pthread_cond_signal(&store->wake);
+	pthread_mutex_unlock(&store->lock);
+}
+
+void store_allow_delete(struct store *store, uint64_t boot_usec)
+{
+	__atomic_store_n(&store->delete_through, boot_usec, __ATOMIC_RELAXED);
+}
+
+static void finish_ops(struct store *store)
+{
+	struct table_state state;
+	struct queue done;
+
+	queue_init(&done);
+	pthread_mutex_lock(&store->lock);
+	queue_move(&done, &store->finished);
+	state = store->state;
+	pthread_mutex_unlock(&store->lock);
+	if (!done.first)
+		return;
+	while (done.first) {
+		struct store_op *op = done.first;
+
+		done.first = op->next;
+		op->done(op);
+	}
+	store->settings.committed(&state, store->settings.context);
+}
+
+static int on_finished(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	uint64_t count;
+
+	(void)source;
+	(void)events;
+	(void)!read(fd, &count, sizeof(count));
+	finish_ops(userdata);
+	return 0;
+}
+
+static struct store *free_store(struct store *store)
+{
+	sd_event_source_disable_unref(store->source);
+	close_fd(&store->finished_fd);
+	pthread_cond_destroy(&store->wake);
+	pthread_mutex_destroy(&store->lock);
+	free(store);
+	return NULL;
+}
+
+int store_start(
+	sd_event *event, const struct store_settings *settings, struct store **ret)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	int r;
+
+	if (!store)
+		return -ENOMEM;
+	store->settings = *settings;
+	queue_init(&store->submitted);
+	queue_init(&store->riders);
+	queue_init(&store->finished);
+	pthread_mutex_init(&store->lock, NULL);
+	pthread_cond_init(&store->wake, NULL);
+	store->finished_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (store->finished_fd < 0) {
+		r = -errno;
+		free_store(store);
+		return r;
+	}
+	r = sd_event_add_io(
+		event, &store->source, store->finished_fd, EPOLLIN, on_finished, store);
+	if (r >= 0)
+		r = -pthread_create(&store->thread, NULL, run_store, store);
+	if (r < 0) {
+		free_store(store);
+		return r;
+	}
+	*ret = store;
+	return 0;
+}
+
+struct store *store_stop(struct store *store)
+{
+	if (!store)
+		return NULL;
+	pthread_mutex_lock(&store->lock);
+	store->stopping = true;
+	pthread_cond_signal(&store->wake);
+	pthread_mutex_unlock(&store->lock);
+	pthread_join(store->thread, NULL);
+	finish_ops(store);
+	return free_store(store);
+}

@@ -1,0 +1,266 @@
+/*
+ * The table: environment, transactions, reading.
+ *
+ * LMDB is used in the plainest way it has (no WRITEMAP, no DUPSORT, no nested
+ * transaction): with fsync per commit neither a crash of ours nor of the machine can
+ * damage it, and a full disk is an error of one commit instead of a signal.
+ */
+#include "dracd/table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "dracd/cleanup.h"
+#include "dracd/table_internal.h"
+
+enum {
+	FORMAT_VERSION = 1,
+	FORMAT_SIZE = 1 + 16 + 16 + 3 * 8
+};
+
+/* Virtual space per lease: many times what a lease with all its users takes, so that a
+ * limit of the configuration is met long before the map is full.  It costs nothing. */
+#define MAP_BYTES_PER_LEASE UINT64_C(8192)
+#define MAP_BYTES_AT_LEAST (UINT64_C(256) << 20)
+
+int table_result(int mdb_result)
+{
+	switch (mdb_result) {
+	case 0:
+		return 0;
+	case MDB_NOTFOUND:
+		return TABLE_NOT_FOUND;
+	case MDB_MAP_FULL:
+		return -ENOSPC;
+	case MDB_PAGE_NOTFOUND:
+	case MDB_CORRUPTED:
+	case MDB_PANIC:
+	case MDB_VERSION_MISMATCH:
+	case MDB_INVALID:
+	case MDB_INCOMPATIBLE:
+	case MDB_BAD_VALSIZE:
+		return -EUCLEAN;
+	default:
+		/* LMDB's own codes are below -30000; above zero stands an errno */
+		return mdb_result > 0 ? -mdb_result : -EIO;
+	}
+}
+
+/* ---- life ---- */
+
+int table_open_env(const struct table_settings *settings, bool read_only, MDB_env **ret)
+{
+	static const unsigned sync_flags[] = {
+		[DURABILITY_FULL] = 0,
+		[DURABILITY_BATCH] = MDB_NOMETASYNC,
+		[DURABILITY_PROCESS] = MDB_NOSYNC,
+	};
+	uint64_t size = MAP_BYTES_AT_LEAST + settings->max_leases * MAP_BYTES_PER_LEASE;
+	unsigned flags = MDB_NOTLS | sync_flags[settings->durability];
+	MDB_env *env = NULL;
+	int r;
+
+	r = mdb_env_create(&env);
+	if (r == 0)
+		r = mdb_env_set_maxdbs(env, 8);
+	if (r == 0)
+		r = mdb_env_set_maxreaders(env, settings->max_readers);
+	if (r == 0)
+		r = mdb_env_set_mapsize(env, size);
+	if (r == 0)
+		r = mdb_env_open(env, settings->directory,
+			read_only ? MDB_NOTLS | MDB_RDONLY : flags, 0600);
+	if (r != 0) {
+		mdb_env_close(env);
+		return r == MDB_NOTFOUND ? -ENOENT : table_result(r);
+	}
+	*ret = env;
+	return 0;
+}
+
+int table_open_databases(struct table *table, MDB_txn *txn, bool create)
+{
+	const struct {
+		const char *name;
+		MDB_dbi *dbi;
+	} databases[] = {
+		{"leases", &table->leases},
+		{"users", &table->users},
+		{"expiry", &table->expiry},
+		{"changes", &table->changes},
+		{"meta", &table->meta},
+	};
+
+	for (size_t i = 0; i < sizeof(databases) / sizeof(databases[0]); i++) {
+		int r = mdb_dbi_open(txn, databases[i].name, create ? MDB_CREATE : 0,
+			databases[i].dbi);
+
+		if (r != 0)
+			return table_result(r);
+	}
+	return 0;
+}
+
+int table_read_meta(struct table *table, MDB_txn *txn, struct meta *ret)
+{
+	MDB_val key = table_value("state", 5), value;
+	const uint8_t *at;
+	int r = table_result(mdb_get(txn, table->meta, &key, &value));
+
+	if (r != 0)
+		return r;
+	at = value.mv_data;
+	if (value.mv_size != FORMAT_SIZE || at[0] != FORMAT_VERSION)
+		return -EUCLEAN;
+	memcpy(ret->table_id, at + 1, 16);
+	memcpy(ret->boot_id, at + 17, 16);
+	ret->heartbeat_wall_usec = table_get_be64(at + 33);
+	ret->sequence = table_get_be64(at + 41);
+	ret->feed_tail = table_get_be64(at + 49);
+	return 0;
+}
+
+int table_write_meta(struct table *table)
+{
+	const struct meta *meta = &table->current;
+	MDB_val key = table_value("state", 5), value;
+	uint8_t record[FORMAT_SIZE] = {FORMAT_VERSION};
+
+	memcpy(record + 1, meta->table_id, 16);
+	memcpy(record + 17, meta->boot_id, 16);
+	table_put_be64(record + 33, meta->heartbeat_wall_usec);
+	table_put_be64(record + 41, meta->sequence);
+	table_put_be64(record + 49, meta->feed_tail);
+	value = table_value(record, sizeof(record));
+	return table_result(mdb_put(table->txn, table->meta, &key, &value, 0));
+}
+
+void table_count(struct table *table, const struct address *key, int difference)
+{
+	uint64_t *count = address_is_ipv4(key) ? &table->state.ipv4 : &table->state.ipv6;
+
+	*count += (uint64_t)(int64_t)difference;
+	if (difference > 0)
+		table->state.lengths[key->length / 64] |= UINT64_C(1)
+							  << (key->length % 64);
+}
+
+static int count_row(const struct lease *lease, void *context)
+{
+	table_count(context, &lease->address, 1);
+	return 0;
+}
+
+/* In the first transaction: set up or read the state, and carry it into this boot. */
+static int start_table(struct table *table, struct moment now, uint64_t *ret_dropped)
+{
+	struct table_reader reader = {.table = table, .txn = table->txn};
+	int r;
+
+	r = table_open_databases(table, table->txn, true);
+	if (r == 0)
+		r = table_read_meta(table, table->txn, &table->current);
+	if (r == TABLE_NOT_FOUND) {
+		if (getrandom(table->current.table_id, 16, 0) != 16)
+			return -EIO;
+		memcpy(table->current.boot_id, table->settings.boot_id, 16);
+		r = 0;
+	}
+	if (r == 0 && memcmp(table->current.boot_id, table->settings.boot_id, 16) != 0)
+		r = table_rebase(table, now, ret_dropped);
+	if (r == 0)
+		r = table_each_lease(&reader, count_row, table);
+	if (r == 0)
+		r = table_commit(table, true);
+	return r;
+}
+
+int table_open(const struct table_settings *settings, struct moment now,
+	struct table **ret, uint64_t *ret_dropped)
+{
+	struct table *table;
+	int r, dead;
+
+	*ret_dropped = 0;
+	if (mkdir(settings->directory, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	table = calloc(1, sizeof(*table));
+	if (!table)
+		return -ENOMEM;
+	table->settings = *settings;
+	r = table_open_env(settings, false, &table->env);
+	if (r < 0) {
+		free(table);
+		return r;
+	}
+	(void)mdb_reader_check(table->env, &dead);
+	r = table_begin(table, now);
+	if (r == 0)
+		r = start_table(table, now, ret_dropped);
+	if (r != 0) {
+		table_close(table);
+		return r < 0 ? r : -EUCLEAN;
+	}
+	*ret = table;
+	return 0;
+}
+
+struct table *table_close(struct table *table)
+{
+	if (!table)
+		return NULL;
+	table_abort(table);
+	(void)mdb_env_sync(table->env, 1);
+	mdb_env_close(table->env);
+	free(table);
+	return NULL;
+}
+
+const struct table_state *table_get_state(const struct table *table)
+{
+	return &table->saved_state;
+}
+
+/* ---- transactions of the writer ---- */
+
+int table_begin(struct table *table, struct moment now)
+{
+	int r = table_result(mdb_txn_begin(table->env, NULL, 0, &table->txn));
+
+	table->now = now;
+	table->current = table->saved;
+	table->state = table->saved_state;
+	return r;
+}
+
+int table_commit(struct table *table, bool sync)
+{
+	int r;
+
+	table->current.heartbeat_wall_usec = table->now.wall_usec;
+	r = table_write_meta(table);
+	if (r != 0) {
+		table_abort(table);
+		return r;
+	}
+	r = table_result(mdb_txn_commit(table->txn));
+	table->txn = NULL; /* freed, whatever the result */
+	if (r != 0)
+		return r;
+	table->state.sequence = table->current.sequence;
+	table->saved = table->current;
+	table->saved_state = table->state;
+	if (sync && table->settings.durability != DURABILITY_FULL)
+		r = table_result(mdb_env_sync(table->env, 1));
+	return r;
+}
+
+void table_abort(struct table *table)
+{
+	if (table->txn)
+		mdb_txn_abort(table->txn);
+	table->txn = NULL;
+}

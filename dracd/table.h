@@ -1,0 +1,188 @@
+/*
+ * The table: all leases, in one LMDB environment that dracd alone opens.
+ *
+ *   leases   lease key (address, prefix length)     lease record
+ *   users    user hash + lease key                  share record
+ *   expiry   deadline (boot clock) + lease key      empty: the first row is the next end
+ *   changes  sequence number                        lease key: what a map must still
+ * apply meta     name                                   state of the table; cursor of
+ * each map
+ *
+ * All numbers in keys are big-endian.  One thread (the store) writes, in transactions
+ * that it begins and ends; any thread reads through a reader of its own, whose snapshot
+ * is held for one task only.  "Not found" (TABLE_NOT_FOUND) is an outcome; a negative
+ * errno is an error: -EUCLEAN, the environment is damaged; -ENOSPC and -EIO, the disk.
+ * Nothing here logs or reads a clock.
+ */
+#ifndef DRACD_TABLE_H
+#define DRACD_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dracd/clock.h"
+#include "dracd/config.h"
+#include "dracd/lease.h"
+#include "dracd/login.h"
+#include "maps/map.h"
+
+enum {
+	TABLE_NOT_FOUND = 1,
+	TABLE_FULL,      /* max_leases */
+	TABLE_USER_FULL, /* max_leases_per_user */
+};
+
+struct table_settings {
+	const char *directory; /* of the environment: made if it is not there, 0700 */
+	enum durability durability;
+	unsigned max_leases;
+	unsigned max_readers;
+	uint8_t boot_id[16];
+	bool feed_changes; /* false: no map is configured, so nobody reads the feed */
+};
+
+/* What the loop may know of the table without reading it; after each commit. */
+struct table_state {
+	uint64_t sequence; /* of the latest change */
+	uint64_t ipv4,
+		ipv6; /* rows, of leases that are over but not yet deleted as well */
+	uint64_t lengths[3]; /* bit n: there are leases with prefix length n */
+};
+
+/* Up to where a map's file has applied the feed, and which file that was. */
+struct table_cursor {
+	uint8_t table_id[16];
+	uint64_t sequence;
+	struct map_identity file;
+};
+
+struct table;
+struct table_reader;
+
+/* ---- life ----------------------------------------------------------------------------
+ */
+
+/* Opens the environment; an empty one is set up.  On another boot than the last the
+ * leases are carried over (*ret_dropped of them ended with the reboot), or all dropped if
+ * the wall clock is not credible.  -EUCLEAN as above, also for a format this version does
+ * not know. */
+int table_open(const struct table_settings *settings, struct moment now,
+	struct table **ret, uint64_t *ret_dropped) __attribute__((warn_unused_result));
+
+/* Reads everything in a child process with a time limit, before table_open() and before
+ * any thread: 0 if it is sound, -EUCLEAN if not, or if the child died of it. */
+int table_check(const struct table_settings *settings, unsigned timeout_sec)
+	__attribute__((warn_unused_result));
+
+/* Syncs and closes.  NULL is a no-op.  Returns NULL. */
+struct table *table_close(struct table *table);
+
+const struct table_state *table_get_state(const struct table *table);
+
+/* ---- writing: the store thread only ---------------------------------------------------
+ */
+
+int table_begin(struct table *table, struct moment now)
+	__attribute__((warn_unused_result));
+/* With sync the commit reaches the disk whatever the durability. */
+int table_commit(struct table *table, bool sync) __attribute__((warn_unused_result));
+void table_abort(struct table *table);
+
+struct table_grant {
+	bool is_new; /* the set of admitted addresses has grown */
+	struct lease lease;
+};
+
+/* Grants or renews the lease of key.  TABLE_FULL, TABLE_USER_FULL. */
+int table_login(struct table *table, const struct address *key, const struct login *login,
+	uint64_t usec, struct moment login_time, unsigned max_per_user,
+	struct table_grant *ret) __attribute__((warn_unused_result));
+
+struct table_ended {
+	uint64_t leases;
+	uint64_t users;
+};
+
+/* Ends every lease that lies within prefix or contains it. */
+int table_end_prefix(struct table *table, const struct address *prefix,
+	struct table_ended *ret) __attribute__((warn_unused_result));
+
+/* Removes the user from his leases; those he alone held end. */
+int table_end_user(struct table *table, const char *user, struct table_ended *ret)
+	__attribute__((warn_unused_result));
+
+int table_end_all(struct table *table, struct table_ended *ret)
+	__attribute__((warn_unused_result));
+
+/* Ends the leases that keep() does not want. */
+int table_end_unless(struct table *table,
+	bool (*keep)(const struct lease *lease, void *context), void *context,
+	struct table_ended *ret) __attribute__((warn_unused_result));
+
+/* Deletes rows whose deadline lies at or before boot_usec, at most limit.  Housekeeping:
+ * to be called for deadlines that every map has published, so it tells the feed nothing.
+ */
+int table_delete_over(struct table *table, uint64_t boot_usec, unsigned limit)
+	__attribute__((warn_unused_result));
+
+/* Stores a map's cursor, and drops the feed up to sequence, which all maps have applied.
+ */
+int table_put_cursor(struct table *table, const char *map,
+	const struct table_cursor *cursor) __attribute__((warn_unused_result));
+int table_trim(struct table *table, uint64_t sequence)
+	__attribute__((warn_unused_result));
+
+/* ---- reading ---- */
+
+int table_reader_open(struct table *table, struct table_reader **ret)
+	__attribute__((warn_unused_result));
+/* NULL is a no-op.  Returns NULL. */
+struct table_reader *table_reader_close(struct table_reader *reader);
+
+/* Take and drop a snapshot; everything below reads in it. */
+int table_reader_begin(struct table_reader *reader) __attribute__((warn_unused_result));
+void table_reader_end(struct table_reader *reader);
+
+/* The lease with the longest prefix that contains address; lengths as in table_state. */
+int table_find(struct table_reader *reader, const struct address *address,
+	const uint64_t lengths[3], struct lease *ret) __attribute__((warn_unused_result));
+
+/* The lease of exactly this key; a share of it. */
+int table_read_lease(struct table_reader *reader, const struct address *key,
+	struct lease *ret) __attribute__((warn_unused_result));
+int table_read_share(struct table_reader *reader, const struct address *key,
+	uint64_t hash, struct share *ret) __attribute__((warn_unused_result));
+
+/* A row of the expiry index. */
+struct expiry {
+	uint64_t deadline_boot_usec;
+	struct address key;
+};
+
+/* The first row after *after (all zero: the very first). */
+int table_next_expiry(struct table_reader *reader, const struct expiry *after,
+	struct expiry *ret) __attribute__((warn_unused_result));
+
+/* Call visit for each row until it returns nonzero, which is then returned: of the expiry
+ * index after *after, of the leases in the order of their keys, of the feed after
+ * sequence. */
+int table_each_expiry(struct table_reader *reader, const struct expiry *after,
+	int (*visit)(const struct expiry *row, void *context), void *context)
+	__attribute__((warn_unused_result));
+int table_each_lease(struct table_reader *reader,
+	int (*visit)(const struct lease *lease, void *context), void *context)
+	__attribute__((warn_unused_result));
+int table_each_change(struct table_reader *reader, uint64_t sequence,
+	int (*visit)(const struct address *key, void *context), void *context)
+	__attribute__((warn_unused_result));
+
+/* Sequence and table id of the snapshot; *ret_tail: the feed holds the changes after it.
+ */
+int table_read_position(struct table_reader *reader, struct table_cursor *ret,
+	uint64_t *ret_tail) __attribute__((warn_unused_result));
+
+/* The stored cursor of a map. */
+int table_read_cursor(struct table_reader *reader, const char *map,
+	struct table_cursor *ret) __attribute__((warn_unused_result));
+
+#endif

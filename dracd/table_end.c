@@ -1,0 +1,252 @@
+/* The table: what ends leases, and what carries them into another boot.  As in
+ * table_write.c, all of it runs inside the writer's transaction. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dracd/cleanup.h"
+#include "dracd/table_internal.h"
+
+struct collect {
+	struct key_list list;
+	bool (*wants)(const struct lease *lease, void *context);
+	void *context;
+};
+
+static int collect_lease(const struct lease *lease, void *context)
+{
+	struct collect *collect = context;
+
+	if (!collect->wants(lease, collect->context))
+		return 0;
+	return key_list_add(&collect->list, &lease->address);
+}
+
+/* Ends all leases that wants() wants ended. */
+static int end_wanted(struct table *table,
+	bool (*wants)(const struct lease *lease, void *context), void *context,
+	struct table_ended *ret)
+{
+	struct table_reader reader = {.table = table, .txn = table->txn};
+	struct collect collect = {.wants = wants, .context = context};
+	int r;
+
+	*ret = (struct table_ended){0};
+	r = table_each_lease(&reader, collect_lease, &collect);
+	if (r == 0)
+		r = table_drop_listed(table, &collect.list, TELL_FEED, ret);
+	key_list_done(&collect.list);
+	return r;
+}
+
+static bool touches_prefix(const struct lease *lease, void *context)
+{
+	const struct address *prefix = context;
+
+	return address_contains(prefix, &lease->address) ||
+	       address_contains(&lease->address, prefix);
+}
+
+int table_end_prefix(
+	struct table *table, const struct address *prefix, struct table_ended *ret)
+{
+	struct address wanted = *prefix;
+
+	return end_wanted(table, touches_prefix, &wanted, ret);
+}
+
+static bool any(const struct lease *lease, void *context)
+{
+	(void)lease;
+	(void)context;
+	return true;
+}
+
+int table_end_all(struct table *table, struct table_ended *ret)
+{
+	return end_wanted(table, any, NULL, ret);
+}
+
+struct keep {
+	bool (*keep)(const struct lease *lease, void *context);
+	void *context;
+};
+
+static bool is_unwanted(const struct lease *lease, void *context)
+{
+	const struct keep *keep = context;
+
+	return !keep->keep(lease, keep->context);
+}
+
+int table_end_unless(struct table *table,
+	bool (*keep)(const struct lease *lease, void *context), void *context,
+	struct table_ended *ret)
+{
+	struct keep step = {.keep = keep, .context = context};
+
+	return end_wanted(table, is_unwanted, &step, ret);
+}
+
+/* The keys of all leases in which the user has a share. */
+static int list_shares(struct table *table, uint64_t hash, struct key_list *ret)
+{
+	struct address zero = {0}, key;
+	uint8_t first[USER_KEY_SIZE];
+	MDB_val row = table_value(first, sizeof(first)), value;
+	MDB_cursor *cursor;
+	int r, added = 0;
+
+	table_encode_user(hash, &zero, first);
+	r = table_result(mdb_cursor_open(table->txn, table->users, &cursor));
+	if (r != 0)
+		return r;
+	r = mdb_cursor_get(cursor, &row, &value, MDB_SET_RANGE);
+	while (r == 0 && added == 0 && row.mv_size == USER_KEY_SIZE &&
+		memcmp(row.mv_data, first, 8) == 0) {
+		added = lease_key_decode(
+			(uint8_t *)row.mv_data + 8, LEASE_KEY_SIZE, &key);
+		if (added == 0)
+			added = key_list_add(ret, &key);
+		r = mdb_cursor_get(cursor, &row, &value, MDB_NEXT);
+	}
+	mdb_cursor_close(cursor);
+	if (added < 0)
+		return added == -ENOMEM ? added : -EUCLEAN;
+	return r == MDB_NOTFOUND ? 0 : table_result(r);
+}
+
+/* The deadline that the remaining shares give a lease, never later than it was. */
+static int shorten_to_shares(struct table *table, struct lease *lease)
+{
+	struct table_reader reader = {.table = table, .txn = table->txn};
+	uint64_t latest = 0, less;
+
+	for (unsigned i = 0; i < lease->share_count; i++) {
+		struct share share;
+		int r = table_read_share(
+			&reader, &lease->address, lease->shares[i], &share);
+
+		if (r != 0)
+			return r < 0 ? r : -EUCLEAN;
+		if (share.deadline_boot_usec > latest)
+			latest = share.deadline_boot_usec;
+	}
+	if (latest < lease->deadline_boot_usec) {
+		less = lease->deadline_boot_usec - latest;
+		lease->deadline_boot_usec = latest;
+		lease->deadline_wall_usec -= less < lease->deadline_wall_usec
+						     ? less
+						     : lease->deadline_wall_usec;
+	}
+	return 0;
+}
+
+/* Takes the user out of one lease, which ends with its last share. */
+static int end_share(struct table *table, const struct address *key, uint64_t hash,
+	struct table_ended *ret)
+{
+	struct lease old, lease;
+	int r = table_read_row(table, key, &old);
+
+	if (r != 0)
+		return r < 0 ? r : -EUCLEAN;
+	lease = old;
+	lease_drop_share(&lease, hash);
+	if (lease.share_count == 0) {
+		ret->leases += old.deadline_boot_usec > table->now.boot_usec;
+		return table_drop_row(table, &old, TELL_FEED);
+	}
+	r = table_drop_share(table, key, hash);
+	if (r == 0)
+		r = shorten_to_shares(table, &lease);
+	return r == 0 ? table_put_row(table, &lease, &old) : r;
+}
+
+int table_end_user(struct table *table, const char *user, struct table_ended *ret)
+{
+	uint64_t hash = user_hash(user);
+	_cleanup_(key_list_done) struct key_list list = {0};
+	int r;
+
+	*ret = (struct table_ended){0};
+	r = list_shares(table, hash, &list);
+	for (size_t i = 0; i < list.count && r == 0; i++)
+		r = end_share(table, &list.items[i], hash, ret);
+	ret->users = list.count > 0;
+	return r;
+}
+
+/* ---- another boot ---- */
+
+/* Moves the shares of a lease by as much as its deadline has moved. */
+static int rebase_shares(struct table *table, const struct lease *lease, uint64_t shift)
+{
+	struct table_reader reader = {.table = table, .txn = table->txn};
+
+	for (unsigned i = 0; i < lease->share_count; i++) {
+		uint8_t key[USER_KEY_SIZE], record[SHARE_RECORD_MAX];
+		struct share share;
+		int r = table_read_share(
+			&reader, &lease->address, lease->shares[i], &share);
+
+		if (r != 0)
+			return r < 0 ? r : -EUCLEAN;
+		share.deadline_boot_usec += shift; /* modulo 2^64 */
+		table_encode_user(lease->shares[i], &lease->address, key);
+		r = table_put(table, table->users, key, sizeof(key), record,
+			share_encode(&share, record));
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
+static int rebase_listed(struct table *table, const struct key_list *list,
+	struct moment now, uint64_t *ret_dropped)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct lease old, lease;
+		int r = table_read_row(table, &list->items[i], &old);
+
+		if (r != 0)
+			return r < 0 ? r : -EUCLEAN;
+		lease = old;
+		if (lease_rebase(&lease, now)) {
+			r = table_put_row(table, &lease, &old);
+			if (r == 0)
+				r = rebase_shares(table, &lease,
+					lease.deadline_boot_usec -
+						old.deadline_boot_usec);
+		} else {
+			++*ret_dropped;
+			r = table_drop_row(table, &old, TELL_FEED);
+		}
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
+int table_rebase(struct table *table, struct moment now, uint64_t *ret_dropped)
+{
+	struct table_reader reader = {.table = table, .txn = table->txn};
+	struct collect all = {.wants = any};
+	struct table_ended ended = {0};
+	struct table_state state = table->state;
+	int r;
+
+	r = table_each_lease(&reader, collect_lease, &all);
+	if (r == 0 && now.wall_usec >= table->current.heartbeat_wall_usec) {
+		r = rebase_listed(table, &all.list, now, ret_dropped);
+	} else if (r == 0) {
+		/* the clock stands before our last commit: it says nothing about
+		 * deadlines */
+		*ret_dropped = all.list.count;
+		r = table_drop_listed(table, &all.list, TELL_FEED, &ended);
+	}
+	key_list_done(&all.list);
+	table->state = state; /* the caller counts afresh */
+	memcpy(table->current.boot_id, table->settings.boot_id, 16);
+	return r;
+}

@@ -1,0 +1,313 @@
+/* The table: reading, each task in one snapshot; the stored form of keys and cursors. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dracd/table_internal.h"
+
+int table_reader_open(struct table *table, struct table_reader **ret)
+{
+	struct table_reader *reader = calloc(1, sizeof(*reader));
+	int r;
+
+	if (!reader)
+		return -ENOMEM;
+	reader->table = table;
+	r = table_result(mdb_txn_begin(table->env, NULL, MDB_RDONLY, &reader->txn));
+	if (r != 0) {
+		free(reader);
+		return r;
+	}
+	mdb_txn_reset(reader->txn);
+	*ret = reader;
+	return 0;
+}
+
+struct table_reader *table_reader_close(struct table_reader *reader)
+{
+	if (!reader)
+		return NULL;
+	mdb_txn_abort(reader->txn);
+	free(reader);
+	return NULL;
+}
+
+int table_reader_begin(struct table_reader *reader)
+{
+	return table_result(mdb_txn_renew(reader->txn));
+}
+
+void table_reader_end(struct table_reader *reader)
+{
+	mdb_txn_reset(reader->txn);
+}
+
+void table_encode_expiry(const struct expiry *row, uint8_t ret[EXPIRY_KEY_SIZE])
+{
+	table_put_be64(ret, row->deadline_boot_usec);
+	lease_key_encode(&row->key, ret + 8);
+}
+
+void table_encode_user(
+	uint64_t hash, const struct address *key, uint8_t ret[USER_KEY_SIZE])
+{
+	table_put_be64(ret, hash);
+	lease_key_encode(key, ret + 8);
+}
+
+int table_decode_lease(const MDB_val *key, const MDB_val *value, struct lease *ret)
+{
+	if (lease_key_decode(key->mv_data, key->mv_size, &ret->address) < 0 ||
+		lease_decode(value->mv_data, value->mv_size, ret) < 0)
+		return -EUCLEAN;
+	return 0;
+}
+
+int table_decode_expiry(const MDB_val *key, struct expiry *ret)
+{
+	const uint8_t *at = key->mv_data;
+
+	if (key->mv_size != EXPIRY_KEY_SIZE ||
+		lease_key_decode(at + 8, LEASE_KEY_SIZE, &ret->key) < 0)
+		return -EUCLEAN;
+	ret->deadline_boot_usec = table_get_be64(at);
+	return 0;
+}
+
+int table_read_lease(
+	struct table_reader *reader, const struct address *key, struct lease *ret)
+{
+	uint8_t encoded[LEASE_KEY_SIZE];
+	MDB_val row = table_value(encoded, sizeof(encoded)), value;
+	int r;
+
+	lease_key_encode(key, encoded);
+	r = table_result(mdb_get(reader->txn, reader->table->leases, &row, &value));
+	return r == 0 ? table_decode_lease(&row, &value, ret) : r;
+}
+
+int table_read_share(struct table_reader *reader, const struct address *key,
+	uint64_t hash, struct share *ret)
+{
+	uint8_t encoded[USER_KEY_SIZE];
+	MDB_val row = table_value(encoded, sizeof(encoded)), value;
+	int r;
+
+	table_encode_user(hash, key, encoded);
+	r = table_result(mdb_get(reader->txn, reader->table->users, &row, &value));
+	if (r != 0)
+		return r;
+	return share_decode(value.mv_data, value.mv_size, ret) < 0 ? -EUCLEAN : 0;
+}
+
+int table_find(struct table_reader *reader, const struct address *address,
+	const uint64_t lengths[3], struct lease *ret)
+{
+	unsigned shortest = address_is_ipv4(address) ? 96 : 0;
+
+	for (unsigned length = address->length + 1U; length-- > shortest;) {
+		struct address key;
+		int r;
+
+		if (!(lengths[length / 64] >> (length % 64) & 1))
+			continue;
+		key = address_network(address, length);
+		r = table_read_lease(reader, &key, ret);
+		if (r != TABLE_NOT_FOUND)
+			return r;
+	}
+	return TABLE_NOT_FOUND;
+}
+
+/* Walks a database from the first key that is not less than *key (all, if it is empty),
+ * until visit returns nonzero. */
+static int walk(struct table_reader *reader, MDB_dbi dbi, MDB_val key,
+	int (*visit)(const MDB_val *key, const MDB_val *value, void *context),
+	void *context)
+{
+	MDB_cursor *cursor;
+	MDB_val value;
+	int r;
+
+	r = table_result(mdb_cursor_open(reader->txn, dbi, &cursor));
+	if (r != 0)
+		return r;
+	r = mdb_cursor_get(cursor, &key, &value, key.mv_size ? MDB_SET_RANGE : MDB_FIRST);
+	while (r == 0) {
+		int stop = visit(&key, &value, context);
+
+		if (stop != 0) {
+			mdb_cursor_close(cursor);
+			return stop;
+		}
+		r = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+	}
+	mdb_cursor_close(cursor);
+	return r == MDB_NOTFOUND ? 0 : table_result(r);
+}
+
+struct lease_walk {
+	int (*visit)(const struct lease *lease, void *context);
+	void *context;
+};
+
+static int visit_lease(const MDB_val *key, const MDB_val *value, void *context)
+{
+	const struct lease_walk *step = context;
+	struct lease lease = {0};
+	int r = table_decode_lease(key, value, &lease);
+
+	return r == 0 ? step->visit(&lease, step->context) : r;
+}
+
+int table_each_lease(struct table_reader *reader,
+	int (*visit)(const struct lease *lease, void *context), void *context)
+{
+	struct lease_walk step = {.visit = visit, .context = context};
+
+	return walk(reader, reader->table->leases, (MDB_val){0}, visit_lease, &step);
+}
+
+struct expiry_walk {
+	uint8_t after[EXPIRY_KEY_SIZE];
+	int (*visit)(const struct expiry *row, void *context);
+	void *context;
+};
+
+static int visit_expiry(const MDB_val *key, const MDB_val *value, void *context)
+{
+	const struct expiry_walk *step = context;
+	struct expiry row;
+	int r = table_decode_expiry(key, &row);
+
+	(void)value;
+	if (r == 0 && memcmp(key->mv_data, step->after, EXPIRY_KEY_SIZE) == 0)
+		return 0;
+	return r == 0 ? step->visit(&row, step->context) : r;
+}
+
+int table_each_expiry(struct table_reader *reader, const struct expiry *after,
+	int (*visit)(const struct expiry *row, void *context), void *context)
+{
+	struct expiry_walk step = {.visit = visit, .context = context};
+
+	table_encode_expiry(after, step.after);
+	return walk(reader, reader->table->expiry,
+		table_value(step.after, EXPIRY_KEY_SIZE), visit_expiry, &step);
+}
+
+static int take_expiry(const struct expiry *row, void *context)
+{
+	*(struct expiry *)context = *row;
+	return TABLE_NOT_FOUND; /* any nonzero ends the walk */
+}
+
+int table_next_expiry(
+	struct table_reader *reader, const struct expiry *after, struct expiry *ret)
+{
+	int r = table_each_expiry(reader, after, take_expiry, ret);
+
+	if (r < 0)
+		return r;
+	return r == TABLE_NOT_FOUND ? 0 : TABLE_NOT_FOUND;
+}
+
+struct change_walk {
+	int (*visit)(const struct address *key, void *context);
+	void *context;
+};
+
+static int visit_change(const MDB_val *key, const MDB_val *value, void *context)
+{
+	const struct change_walk *step = context;
+	struct address address;
+
+	(void)key;
+	if (lease_key_decode(value->mv_data, value->mv_size, &address) < 0)
+		return -EUCLEAN;
+	return step->visit(&address, step->context);
+}
+
+int table_each_change(struct table_reader *reader, uint64_t sequence,
+	int (*visit)(const struct address *key, void *context), void *context)
+{
+	struct change_walk step = {.visit = visit, .context = context};
+	uint8_t first[8];
+
+	table_put_be64(first, sequence + 1);
+	return walk(reader, reader->table->changes, table_value(first, 8), visit_change,
+		&step);
+}
+
+int table_read_position(
+	struct table_reader *reader, struct table_cursor *ret, uint64_t *ret_tail)
+{
+	struct meta meta;
+	int r = table_read_meta(reader->table, reader->txn, &meta);
+
+	if (r != 0)
+		return r;
+	*ret = (struct table_cursor){.sequence = meta.sequence};
+	memcpy(ret->table_id, meta.table_id, 16);
+	*ret_tail = meta.feed_tail;
+	return 0;
+}
+
+/* ---- cursors of maps ---- */
+
+enum {
+	CURSOR_SIZE = 16 + 6 * 8,
+	CURSOR_NAME_SIZE = 256
+};
+
+static MDB_val cursor_name(const char *map, char name[CURSOR_NAME_SIZE])
+{
+	int length = snprintf(name, CURSOR_NAME_SIZE, "map/%s", map);
+
+	return table_value(
+		name, length < CURSOR_NAME_SIZE ? (size_t)length : CURSOR_NAME_SIZE - 1);
+}
+
+int table_put_cursor(
+	struct table *table, const char *map, const struct table_cursor *cursor)
+{
+	const struct map_identity *file = &cursor->file;
+	char name[CURSOR_NAME_SIZE];
+	uint8_t record[CURSOR_SIZE];
+	MDB_val key = cursor_name(map, name), value = table_value(record, sizeof(record));
+
+	memcpy(record, cursor->table_id, 16);
+	table_put_be64(record + 16, cursor->sequence);
+	table_put_be64(record + 24, file->device);
+	table_put_be64(record + 32, file->inode);
+	table_put_be64(record + 40, (uint64_t)file->size);
+	table_put_be64(record + 48, (uint64_t)file->changed.tv_sec);
+	table_put_be64(record + 56, (uint64_t)file->changed.tv_nsec);
+	return table_result(mdb_put(table->txn, table->meta, &key, &value, 0));
+}
+
+int table_read_cursor(
+	struct table_reader *reader, const char *map, struct table_cursor *ret)
+{
+	char name[CURSOR_NAME_SIZE];
+	MDB_val key = cursor_name(map, name), value;
+	const uint8_t *at;
+	int r = table_result(mdb_get(reader->txn, reader->table->meta, &key, &value));
+
+	if (r != 0)
+		return r;
+	if (value.mv_size != CURSOR_SIZE)
+		return -EUCLEAN;
+	at = value.mv_data;
+	memcpy(ret->table_id, at, 16);
+	ret->sequence = table_get_be64(at + 16);
+	ret->file = (struct map_identity){
+		.device = table_get_be64(at + 24),
+		.inode = table_get_be64(at + 32),
+		.size = (int64_t)table_get_be64(at + 40),
+		.changed = {.tv_sec = (time_t)table_get_be64(at + 48),
+			.tv_nsec = (long)table_get_be64(at + 56)},
+	};
+	return 0;
+}

@@ -1,0 +1,365 @@
+/*
+ * The table: what changes it.  Every function runs inside the writer's transaction; after
+ * an error the transaction is of no use and its caller aborts it.
+ *
+ * Rows that belong together (lease, expiry, users, changes) are changed by
+ * table_put_row() and table_drop_row() only, so that the index, the shares and the counts
+ * cannot drift apart.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dracd/cleanup.h"
+#include "dracd/table_internal.h"
+
+enum {
+	FEED_MAX = 65536, /* rows of the feed; a map further behind is rebuilt */
+	TRIM_MAX = 1024,  /* rows of the feed dropped in one transaction */
+	DELETE_AT_LIMIT =
+		10000, /* rows that are over, deleted before a login is refused */
+};
+
+int table_put(struct table *table, MDB_dbi dbi, const void *key, size_t key_size,
+	const void *data, size_t size)
+{
+	MDB_val row = table_value(key, key_size), value = table_value(data, size);
+
+	return table_result(mdb_put(table->txn, dbi, &row, &value, 0));
+}
+
+int table_drop(struct table *table, MDB_dbi dbi, const void *key, size_t key_size)
+{
+	MDB_val row = table_value(key, key_size);
+	int r = table_result(mdb_del(table->txn, dbi, &row, NULL));
+
+	return r == TABLE_NOT_FOUND ? 0 : r;
+}
+
+int table_read_row(struct table *table, const struct address *key, struct lease *ret)
+{
+	struct table_reader reader = {.table = table, .txn = table->txn};
+
+	return table_read_lease(&reader, key, ret);
+}
+
+/* ---- the change feed ---- */
+
+static int drop_change(struct table *table, uint64_t sequence)
+{
+	uint64_t key = htobe64(sequence);
+
+	return table_drop(table, table->changes, &key, sizeof(key));
+}
+
+/* Notes that the set of admitted addresses changed at key. */
+static int append_change(struct table *table, const struct address *key)
+{
+	struct meta *meta = &table->current;
+	uint8_t encoded[LEASE_KEY_SIZE];
+	uint64_t sequence;
+
+	meta->sequence++;
+	if (!table->settings.feed_changes) {
+		meta->feed_tail = meta->sequence;
+		return 0;
+	}
+	if (meta->sequence - meta->feed_tail > FEED_MAX) {
+		int r = drop_change(table, ++meta->feed_tail);
+
+		if (r < 0)
+			return r;
+	}
+	lease_key_encode(key, encoded);
+	sequence = htobe64(meta->sequence);
+	return table_put(table, table->changes, &sequence, sizeof(sequence), encoded,
+		sizeof(encoded));
+}
+
+int table_trim(struct table *table, uint64_t sequence)
+{
+	struct meta *meta = &table->current;
+
+	for (unsigned i = 0; i < TRIM_MAX && meta->feed_tail < sequence &&
+			     meta->feed_tail < meta->sequence;
+		i++) {
+		int r = drop_change(table, ++meta->feed_tail);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- rows ---- */
+
+static int put_lease(struct table *table, const struct lease *lease)
+{
+	uint8_t key[LEASE_KEY_SIZE], record[LEASE_RECORD_MAX];
+
+	lease_key_encode(&lease->address, key);
+	return table_put(table, table->leases, key, sizeof(key), record,
+		lease_encode(lease, record));
+}
+
+static int put_expiry(struct table *table, const struct lease *lease)
+{
+	struct expiry row = {lease->deadline_boot_usec, lease->address};
+	uint8_t key[EXPIRY_KEY_SIZE];
+
+	table_encode_expiry(&row, key);
+	return table_put(table, table->expiry, key, sizeof(key), "", 0);
+}
+
+static int drop_expiry(struct table *table, const struct lease *lease)
+{
+	struct expiry row = {lease->deadline_boot_usec, lease->address};
+	uint8_t key[EXPIRY_KEY_SIZE];
+
+	table_encode_expiry(&row, key);
+	return table_drop(table, table->expiry, key, sizeof(key));
+}
+
+int table_drop_share(struct table *table, const struct address *lease, uint64_t hash)
+{
+	uint8_t key[USER_KEY_SIZE];
+
+	table_encode_user(hash, lease, key);
+	return table_drop(table, table->users, key, sizeof(key));
+}
+
+/* Writes lease in the place of old (NULL: there was none): row, index and count. */
+int table_put_row(struct table *table, const struct lease *lease, const struct lease *old)
+{
+	int r = put_lease(table, lease);
+
+	if (r != 0)
+		return r;
+	if (!old)
+		table_count(table, &lease->address, 1);
+	else if (old->deadline_boot_usec == lease->deadline_boot_usec)
+		return 0;
+	else
+		r = drop_expiry(table, old);
+	return r == 0 ? put_expiry(table, lease) : r;
+}
+
+int table_drop_row(struct table *table, const struct lease *lease, enum feed feed)
+{
+	uint8_t key[LEASE_KEY_SIZE];
+	int r;
+
+	lease_key_encode(&lease->address, key);
+	r = table_drop(table, table->leases, key, sizeof(key));
+	if (r == 0)
+		r = drop_expiry(table, lease);
+	for (unsigned i = 0; i < lease->share_count && r == 0; i++)
+		r = table_drop_share(table, &lease->address, lease->shares[i]);
+	if (r == 0 && feed == TELL_FEED)
+		r = append_change(table, &lease->address);
+	table_count(table, &lease->address, -1);
+	return r;
+}
+
+/* ---- rows that are over ---- */
+
+void key_list_done(struct key_list *list)
+{
+	free(list->items);
+}
+
+int key_list_add(struct key_list *list, const struct address *key)
+{
+	if (list->count == list->room) {
+		size_t room = list->room ? list->room * 2 : 64;
+		struct address *grown = reallocarray(list->items, room, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		list->items = grown;
+		list->room = room;
+	}
+	list->items[list->count++] = *key;
+	return 0;
+}
+
+/* Ends the leases of the list. */
+int table_drop_listed(struct table *table, const struct key_list *list, enum feed feed,
+	struct table_ended *ret)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct lease lease;
+		int r = table_read_row(table, &list->items[i], &lease);
+
+		if (r == 0)
+			r = table_drop_row(table, &lease, feed);
+		if (r != 0)
+			return r < 0 ? r : -EUCLEAN;
+		if (lease.deadline_boot_usec > table->now.boot_usec) {
+			ret->leases++;
+			ret->users += lease_user_count(&lease);
+		}
+	}
+	return 0;
+}
+
+struct over_walk {
+	struct key_list list;
+	uint64_t through;
+	unsigned limit;
+};
+
+static int collect_over(const struct expiry *row, void *context)
+{
+	struct over_walk *over = context;
+
+	if (row->deadline_boot_usec > over->through || over->list.count >= over->limit)
+		return TABLE_NOT_FOUND;
+	return key_list_add(&over->list, &row->key);
+}
+
+static int delete_over(
+	struct table *table, uint64_t boot_usec, unsigned limit, enum feed feed)
+{
+	struct table_reader reader = {.table = table, .txn = table->txn};
+	struct over_walk over = {.through = boot_usec, .limit = limit};
+	struct expiry first = {0};
+	struct table_ended ended = {0};
+	int r;
+
+	r = table_each_expiry(&reader, &first, collect_over, &over);
+	if (r >= 0)
+		r = table_drop_listed(table, &over.list, feed, &ended);
+	key_list_done(&over.list);
+	return r;
+}
+
+int table_delete_over(struct table *table, uint64_t boot_usec, unsigned limit)
+{
+	return delete_over(table, boot_usec, limit, FEED_KNOWS);
+}
+
+/* ---- logins ---- */
+
+/* How many leases of others than *except the user holds now. */
+static int count_shares(struct table *table, uint64_t hash, const struct address *except,
+	unsigned limit, unsigned *ret)
+{
+	struct address zero = {0};
+	uint8_t first[USER_KEY_SIZE], except_key[USER_KEY_SIZE];
+	MDB_val key = table_value(first, sizeof(first)), value;
+	MDB_cursor *cursor;
+	struct share share;
+	unsigned count = 0;
+	int r;
+
+	table_encode_user(hash, &zero, first);
+	table_encode_user(hash, except, except_key);
+	r = table_result(mdb_cursor_open(table->txn, table->users, &cursor));
+	if (r != 0)
+		return r;
+	r = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+	while (r == 0 && count < limit && key.mv_size == USER_KEY_SIZE &&
+		memcmp(key.mv_data, except_key, 8) == 0) {
+		if (share_decode(value.mv_data, value.mv_size, &share) < 0) {
+			mdb_cursor_close(cursor);
+			return -EUCLEAN;
+		}
+		if (memcmp(key.mv_data, except_key, USER_KEY_SIZE) != 0 &&
+			share.deadline_boot_usec > table->now.boot_usec)
+			count++;
+		r = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+	}
+	mdb_cursor_close(cursor);
+	*ret = count;
+	return r == MDB_NOTFOUND ? 0 : table_result(r);
+}
+
+/* Is there room for one more lease, for this user and in all? */
+static int check_limits(struct table *table, const struct address *key,
+	const struct login *login, unsigned max_per_user)
+{
+	const struct table_state *state = &table->state;
+	unsigned count = 0;
+	int r;
+
+	if (state->ipv4 + state->ipv6 >= table->settings.max_leases) {
+		r = delete_over(table, table->now.boot_usec, DELETE_AT_LIMIT, TELL_FEED);
+		if (r != 0)
+			return r;
+		if (state->ipv4 + state->ipv6 >= table->settings.max_leases)
+			return TABLE_FULL;
+	}
+	if (!*login->user)
+		return 0;
+	r = count_shares(table, user_hash(login->user), key, max_per_user, &count);
+	if (r != 0)
+		return r;
+	return count >= max_per_user ? TABLE_USER_FULL : 0;
+}
+
+/* Files the login under its user: his share lasts as long as his latest login says. */
+static int add_share(struct table *table, struct lease *lease, const struct login *login,
+	uint64_t deadline, struct moment login_time)
+{
+	uint64_t hash = user_hash(login->user), gone;
+	struct share share = {
+		.granted_wall_usec = login_time.wall_usec,
+		.deadline_boot_usec = deadline,
+	};
+	uint8_t key[USER_KEY_SIZE], record[SHARE_RECORD_MAX];
+	int r = 0;
+
+	gone = lease_add_share(lease, hash);
+	if (gone)
+		r = table_drop_share(table, &lease->address, gone);
+	if (r != 0)
+		return r;
+	memcpy(share.user, login->user, sizeof(share.user));
+	table_encode_user(hash, &lease->address, key);
+	return table_put(table, table->users, key, sizeof(key), record,
+		share_encode(&share, record));
+}
+
+int table_login(struct table *table, const struct address *key, const struct login *login,
+	uint64_t usec, struct moment login_time, unsigned max_per_user,
+	struct table_grant *ret)
+{
+	struct lease old = {0}, lease;
+	bool had_row, is_new;
+	int r;
+
+	r = table_read_row(table, key, &old);
+	if (r != 0 && r != TABLE_NOT_FOUND)
+		return r;
+	had_row = r == 0;
+	is_new = !had_row || old.deadline_boot_usec <= login_time.boot_usec;
+	if (is_new) {
+		r = check_limits(table, key, login, max_per_user);
+		if (r != 0)
+			return r;
+		/* a row that is over ends here, with its shares, even if the check above
+		 * has not deleted it */
+		if (had_row && table_read_row(table, key, &old) == 0)
+			r = table_drop_row(table, &old, FEED_KNOWS);
+		if (r != 0)
+			return r;
+		lease = lease_grant(key, login, usec, login_time);
+	} else {
+		lease = old;
+		lease_renew(&lease, login, usec, login_time);
+	}
+	if (*login->user)
+		r = add_share(table, &lease, login, clock_add(login_time.boot_usec, usec),
+			login_time);
+	if (r == 0)
+		r = table_put_row(table, &lease, is_new ? NULL : &old);
+	if (r == 0 && is_new)
+		r = append_change(table, key);
+	if (r != 0)
+		return r;
+	ret->is_new = is_new;
+	ret->lease = lease;
+	return 0;
+}

@@ -1,0 +1,113 @@
+/*
+ * A map: one file that an MTA reads, made of text keys and values.
+ *
+ * The one interface to all file formats.  A map is opened, changed in one go (a delta on
+ * what is published, or a rebuild from nothing) and committed; a commit replaces the file
+ * by rename(2), so a reader sees the old file or the new one, whole, and never neither.
+ * Maps know neither addresses nor leases: the caller hands in key and value.
+ *
+ * A struct map belongs to one thread.  Nothing here logs: functions return 0 or a
+ * negative errno, and map_failed_step() tells at which step the last failure happened.
+ */
+#ifndef MAPS_MAP_H
+#define MAPS_MAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+enum map_type {
+	MAP_HASH, /* Berkeley DB hash, NAME.db: Postfix hash:, Sendmail hash, Exim dbm */
+};
+
+/* Strings are borrowed for the life of the map. */
+struct map_settings {
+	enum map_type type;
+	const char *path;  /* absolute, without the format's suffix */
+	mode_t mode;       /* of the published file */
+	gid_t group;       /* of the published file; (gid_t)-1: the process's own */
+	bool trailing_nul; /* keys and values carry their NUL, as postmap(1) does it */
+	bool wake_readers; /* after a replacement, touch the old inode so that a running
+			      Sendmail process reopens by name at its next lookup */
+};
+
+/* Which file it was: one that is not this was replaced or edited by someone else. */
+struct map_identity {
+	uint64_t device;
+	uint64_t inode;
+	int64_t size;
+	struct timespec changed; /* st_ctim */
+};
+
+enum {
+	MAP_UNCHANGED = 1, /* the row was as wanted already */
+};
+
+struct map;
+
+/* The type named by text ("hash"); -EINVAL: no such type, -EOPNOTSUPP: not built in. */
+int map_type_parse(const char *text, enum map_type *ret)
+	__attribute__((warn_unused_result));
+const char *map_type_name(enum map_type type);
+
+/* The suffix the MTA's library appends to the configured path (".db"). */
+const char *map_type_suffix(enum map_type type);
+
+/* Opens the directory of the map and removes temporary files that a killed run of ours
+ * left there for this map (so one process at a time may have it open); the map file
+ * itself is not touched and need not exist.  -ENOTDIR, -ENOENT, -EACCES, -EROFS: the
+ * directory is not usable; -EPERM: it, or a file of this mode, can be changed by others
+ * than us and root, so that what is published there cannot be trusted, or what stands in
+ * the map's place is a symbolic link or no regular file; -EINVAL: no absolute path of a
+ * file, or the owner may not read a file of this mode; -EOPNOTSUPP: the type is not built
+ * in. */
+int map_open(const struct map_settings *settings, struct map **ret)
+	__attribute__((warn_unused_result));
+
+/* NULL is a no-op; a change in progress is aborted.  Returns NULL. */
+struct map *map_close(struct map *map);
+
+/* The identity of the file now in place; -ENOENT if there is none, -EPERM if it is no
+ * regular file. */
+int map_identify(const struct map *map, struct map_identity *ret)
+	__attribute__((warn_unused_result));
+bool map_identity_equal(const struct map_identity *a, const struct map_identity *b);
+
+/* Begin a change: of an empty map, or of a copy of the published one, which must still be
+ * *expected (else -ESTALE, and the caller rebuilds).  -EBUSY: a change is in progress. */
+int map_begin_rebuild(struct map *map) __attribute__((warn_unused_result));
+int map_begin_delta(struct map *map, const struct map_identity *expected)
+	__attribute__((warn_unused_result));
+
+/* Within a change.  Putting a key that is there replaces its value, deleting one that is
+ * not there is a success, and MAP_UNCHANGED is said of both if nothing had to be done.
+ * After a failure only map_abort() is of use.  -EINVAL: an empty key or value, or no
+ * change is in progress. */
+int map_put(struct map *map, const char *key, const char *value)
+	__attribute__((warn_unused_result));
+int map_delete(struct map *map, const char *key) __attribute__((warn_unused_result));
+
+/* Syncs, sets mode and group, renames over the published file, syncs the directory.  On
+ * failure the change is aborted and what was published stands; only when the sync of the
+ * directory failed the new file does, of which the caller has no identity, so that his
+ * next delta is -ESTALE.  *ret is the new file. */
+int map_commit(struct map *map, struct map_identity *ret)
+	__attribute__((warn_unused_result));
+
+/* Drops the change in progress, if any, and its temporary file. */
+void map_abort(struct map *map);
+
+/* What the last failed call was doing ("copy", "write", "sync", "rename" ...), for the
+ * one message its caller logs. */
+const char *map_failed_step(const struct map *map);
+
+/* Reads the published file with the format's library and calls visit for every row in the
+ * file's order, key and value without trailing NUL; a visit that returns nonzero ends the
+ * walk with that value.  For tools and tests only: a library that reads a foreign or
+ * damaged file may crash, so dracd itself does this in a child process, if at all. */
+int map_scan(const struct map_settings *settings,
+	int (*visit)(const char *key, const char *value, void *context), void *context)
+	__attribute__((warn_unused_result));
+
+#endif

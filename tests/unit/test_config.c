@@ -1,0 +1,332 @@
+#include "dracd/config.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dracd/option.h"
+#include "tests/unit/unit.h"
+
+struct world {
+	char directory[32], file[64];
+	struct problems problems;
+	struct config *config;
+};
+
+static int setup(void **state)
+{
+	struct world *world = calloc(1, sizeof(*world));
+
+	snprintf(world->directory, sizeof(world->directory), "/tmp/dracd-test-XXXXXX");
+	assert_non_null(mkdtemp(world->directory));
+	snprintf(world->file, sizeof(world->file), "%s/drac.conf", world->directory);
+	*state = world;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *world = *state;
+	char command[128];
+
+	config_unref(world->config);
+	problems_done(&world->problems);
+	snprintf(command, sizeof(command), "rm -r %s", world->directory);
+	assert_int_equal(system(command), 0);
+	free(world);
+	return 0;
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static int load(struct world *world, const char *text)
+{
+	write_file(world->file, text);
+	world->config = config_unref(world->config);
+	problems_done(&world->problems);
+	return config_load(world->file, &world->config, &world->problems);
+}
+
+/* True if some problem is exactly "<file>:<line>: <rest>". */
+static bool has_problem(const struct world *world, unsigned line, const char *rest)
+{
+	char wanted[512];
+
+	snprintf(wanted, sizeof(wanted), "%s:%u: %s", world->file, line, rest);
+	for (size_t i = 0; i < world->problems.count; i++)
+		if (strstr(world->problems.items[i].text, wanted))
+			return true;
+	for (size_t i = 0; i < world->problems.count; i++)
+		print_error("had: %s\n", world->problems.items[i].text);
+	return false;
+}
+
+static void test_defaults(void **state)
+{
+	struct world *world = *state;
+	const struct config *config;
+
+	assert_int_equal(load(world, ""), 0);
+	config = world->config;
+	assert_int_equal(config->mode, MODE_ENFORCE);
+	assert_int_equal(config->durability, DURABILITY_FULL);
+	assert_int_equal(config->lease_time_usec, 1800 * USEC_PER_SEC);
+	assert_int_equal(config->lease_time_max_usec, 4 * 3600 * USEC_PER_SEC);
+	assert_int_equal(config->revoke_hold_usec, 24 * 3600 * USEC_PER_SEC);
+	assert_int_equal(config->ipv6_prefix, 128);
+	assert_int_equal(config->max_leases, 100000);
+	assert_int_equal(config->lease_networks.count, 2);
+	assert_string_equal(config->state_directory, "/var/lib/dracd");
+	assert_string_equal(config->report.path, "/run/dracd/report");
+	assert_string_equal(config_reporter(config, 0), "root");
+	assert_null(config_reporter(config, 4242));
+	assert_true(config_service(config, "imap")->lease);
+	assert_false(config_service(config, "submission")->lease);
+	assert_null(config_service(config, "smtp"));
+	assert_int_equal(config->map_count, 0);
+}
+
+static void test_values(void **state)
+{
+	struct world *world = *state;
+	const struct config *config;
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+		"# a comment with \"quotes' in it\n"
+		"mode = observe # and one here\n"
+		"lease_time = 6s\nlease_time_max=90min\n"
+		"deny = {\"10.0.0.0/8\", \"2001:db8::/32\"} // the third kind\n"
+		"never_lease_users = {\"*#@x.net\"}\n"
+		"reporters = {\"4242\"}\n"
+		"service pop3 { lease_time = 2h }\nservice smtp { lease = yes }\n"
+		"service imap { lease = no }\n"
+		"lookup a { protocol = socketmap path = \"/run/x\" mode = 0666 group = \"%u\" }\n",
+		(unsigned)getegid());
+	assert_int_equal(load(world, text), 0);
+	config = world->config;
+	assert_int_equal(config->mode, MODE_OBSERVE);
+	assert_int_equal(config->lease_time_usec, 6 * USEC_PER_SEC);
+	assert_int_equal(config->deny.count, 2);
+	assert_string_equal(config->never_lease_users.items[0], "*#@x.net");
+	assert_string_equal(config_reporter(config, 4242), "4242");
+	assert_null(config_reporter(config, 0));
+	assert_int_equal(
+		config_service(config, "pop3")->lease_time_usec, 7200 * USEC_PER_SEC);
+	assert_true(config_service(config, "pop3")->lease);
+	assert_true(config_service(config, "smtp")->lease);
+	assert_false(config_service(config, "imap")->lease);
+	assert_int_equal(config->lookup_count, 1);
+	assert_int_equal(config->lookups[0].protocol, LOOKUP_SOCKETMAP);
+	assert_int_equal(config->lookups[0].socket.mode, 0666);
+	assert_int_equal(config->lookups[0].socket.group, getegid());
+}
+
+static void test_problems_with_lines(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned line;
+		const char *problem;
+	} rows[] = {
+		{"\n\nlease_time = soon\n", 3, "lease_time = soon: not a duration"},
+		{"# one\n# two\nlease_time = 0s\n", 3,
+			"lease_time = 0s: duration too short"},
+		{"lease_time = 100d", 1, "lease_time = 100d: duration too long"},
+		{"\nlease_tyme = 5s\n", 2, "no such option 'lease_tyme'"},
+		{"mode = on", 1, "mode = on: must be enforce or observe"},
+		{"durability = none", 1,
+			"durability = none: must be full, batch or process"},
+		{"ipv6_prefix = 129", 1, "ipv6_prefix = 129: must be a prefix length"},
+		{"max_leases = 0", 1, "max_leases = 0: number out of range"},
+		{"max_leases = many", 1, "max_leases = many: not a whole number"},
+		{"deny = {\"10.0.0.1/8\"}", 1, "deny = 10.0.0.1/8: host bits are set"},
+		{"deny = {\n\"10.0.0.0/8\",\n\"x\"}", 3,
+			"deny = x: not an address or network"},
+		{"reporters = {\"no-such-account\"}", 1,
+			"reporters = no-such-account: no such"},
+		{"admin_group = no-such-group", 1,
+			"admin_group = no-such-group: no such"},
+		{"report_socket = run/x", 1,
+			"report_socket = run/x: must be an absolute"},
+		{"service imap { lease = perhaps }", 1,
+			"lease = perhaps: must be yes or no"},
+		{"service imap {\n\n leese = yes }", 3, "no such option 'leese'"},
+		{"lookup a {\n protocol = tcp\n}", 2,
+			"protocol = tcp: must be policy or"},
+		{"map a {\n type = dbm\n}", 2, "type = dbm: unknown map type"},
+		{"map a {\n keys = exim4\n}", 2, "keys = exim4: must be postfix"},
+		{"map a {\n mode = 9\n}", 2, "mode = 9: must be an octal mode"},
+		{"mode = \"enforce", 1, ""},
+	};
+	struct world *world = *state;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		assert_int_equal(load(world, rows[i].text), -EINVAL);
+		assert_true(has_problem(world, rows[i].line, rows[i].problem));
+	}
+}
+
+static void test_all_values_are_told_at_once(void **state)
+{
+	struct world *world = *state;
+
+	assert_int_equal(
+		load(world,
+			"mode = x\nlease_time = y\nmax_leases = z\ndeny = {\"a\", \"b\"}\n"),
+		-EINVAL);
+	assert_true(has_problem(world, 1, "mode"));
+	assert_true(has_problem(world, 2, "lease_time"));
+	assert_true(has_problem(world, 3, "max_leases"));
+	assert_true(has_problem(world, 4, "deny = a"));
+	assert_true(has_problem(world, 4, "deny = b"));
+	assert_int_equal(world->problems.errors, 5);
+}
+
+static void test_between_options(void **state)
+{
+	static const struct {
+		const char *text, *problem;
+	} rows[] = {
+		{"lease_time = 2h\nlease_time_max = 1h", "lease_time is longer"},
+		{"lookup a { path = \"/x\" }", "lookup a: protocol: must be given"},
+		{"lookup a { protocol = policy }", "lookup a: path: must be given"},
+		{"lookup a { protocol = policy path = \"/x\" }\n"
+		 "lookup b { protocol = policy path = \"/x\" }",
+			"lookup b: path is that of"},
+#if WITH_BDB
+		{"map a { type = hash keys = sendmail path = \"/x\" static = \"/y\" }",
+			"map a: static: only a map with keys = access"},
+		{"ipv6_prefix = 64\nmap a { type = hash keys = sendmail path = \"/x\" }",
+			"map a: ipv6_prefix = 64 cannot be expressed"},
+#endif
+	};
+	struct world *world = *state;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		bool found = false;
+
+		assert_int_equal(load(world, rows[i].text), -EINVAL);
+		for (size_t n = 0; n < world->problems.count; n++)
+			found |= strstr(world->problems.items[n].text, rows[i].problem) !=
+				 NULL;
+		assert_true(found);
+	}
+}
+
+static void test_further_files(void **state)
+{
+	struct world *world = *state;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s.d", world->file);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s.d/10-first.conf", world->file);
+	write_file(path, "lease_time = 10s\ndeny = {\"10.0.0.0/8\"}\n");
+	snprintf(path, sizeof(path), "%s.d/20-second.conf", world->file);
+	write_file(path, "lease_time = 20s\n");
+	snprintf(path, sizeof(path), "%s.d/30-not-read", world->file);
+	write_file(path, "junk");
+	assert_int_equal(load(world, "lease_time = 5s\ndeny = {\"1.2.3.4\"}\n"), 0);
+	assert_int_equal(world->config->lease_time_usec, 20 * USEC_PER_SEC);
+	assert_int_equal(world->config->deny.count, 1);
+	assert_int_equal(world->config->deny.items[0].length, 104);
+	snprintf(path, sizeof(path), "%s.d/20-second.conf", world->file);
+	write_file(path, "\nlease_time = x\n");
+	assert_int_equal(load(world, ""), -EINVAL);
+	assert_non_null(
+		strstr(world->problems.items[0].text, "20-second.conf:2: lease_time"));
+}
+
+static void test_no_file(void **state)
+{
+	struct world *world = *state;
+
+	assert_int_equal(
+		config_load("/nonexistent/x.conf", &world->config, &world->problems),
+		-EINVAL);
+	assert_string_equal(world->problems.items[0].text,
+		"/nonexistent/x.conf: No such file or directory");
+}
+
+/* Reads a file of the source tree; the tests run in its top folder. */
+static char *read_source(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	char *text = calloc(1, 65536);
+
+	assert_non_null(file);
+	assert_in_range(fread(text, 1, 65535, file), 1, 65534);
+	fclose(file);
+	return text;
+}
+
+/* The table of options, drac.conf and drac.conf(5) name the same options and defaults. */
+static void test_every_option_is_documented(void **state)
+{
+	char *conf = read_source("drac.conf"), *manual = read_source("dracd/drac.conf.5");
+
+	(void)state;
+	for (size_t i = 0; i < option_count; i++) {
+		const struct option *option = &options[i];
+		char wanted[128];
+
+		assert_non_null(strstr(conf, option->name));
+		snprintf(wanted, sizeof(wanted), ".It Ic %s", option->name);
+		if (!strstr(manual, wanted))
+			fail_msg("drac.conf.5 has no entry for %s", option->name);
+		if (option->is_list || !option->fallback || !*option->fallback)
+			continue;
+		snprintf(wanted, sizeof(wanted), ".It Ic %s = %s", option->name,
+			option->fallback);
+		if (option->scope == SCOPE_GLOBAL && !strstr(manual, wanted))
+			fail_msg("drac.conf.5 does not say \"%s\"", wanted);
+	}
+	free(conf);
+	free(manual);
+}
+
+static void test_shipped_file_is_the_defaults(void **state)
+{
+	struct world *world = *state;
+	struct config *shipped = NULL;
+
+	assert_int_equal(load(world, ""), 0);
+	assert_int_equal(config_load("drac.conf", &shipped, &world->problems), 0);
+	assert_int_equal(shipped->lease_time_usec, world->config->lease_time_usec);
+	assert_int_equal(shipped->max_leases, world->config->max_leases);
+	assert_int_equal(shipped->service_count, world->config->service_count);
+	assert_int_equal(shipped->reporters.count, world->config->reporters.count);
+	config_compare(world->config, shipped, &world->problems);
+	assert_int_equal(world->problems.count, 0);
+	config_unref(shipped);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_defaults),
+		TEST(test_values),
+		TEST(test_problems_with_lines),
+		TEST(test_all_values_are_told_at_once),
+		TEST(test_between_options),
+		TEST(test_further_files),
+		TEST(test_no_file),
+		TEST(test_every_option_is_documented),
+		TEST(test_shipped_file_is_the_defaults),
+	};
+
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}

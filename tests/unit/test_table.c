@@ -1,0 +1,424 @@
+#include "dracd/table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/unit/unit.h"
+
+enum {
+	LEASES_MAX = 100,
+	PER_USER = 3
+};
+
+struct world {
+	char path[32];
+	struct table_settings settings;
+	struct table *table;
+};
+
+static void open_table(struct world *world, struct moment now, uint64_t expect_dropped)
+{
+	uint64_t dropped;
+
+	assert_int_equal(table_check(&world->settings, 30), 0);
+	assert_int_equal(table_open(&world->settings, now, &world->table, &dropped), 0);
+	assert_int_equal(dropped, expect_dropped);
+}
+
+static int setup(void **state)
+{
+	struct world *world = calloc(1, sizeof(*world));
+
+	snprintf(world->path, sizeof(world->path), "/tmp/dracd-test-XXXXXX");
+	assert_non_null(mkdtemp(world->path));
+	world->settings = (struct table_settings){
+		.directory = world->path,
+		.durability = DURABILITY_PROCESS,
+		.max_leases = LEASES_MAX,
+		.max_readers = 8,
+		.boot_id = {1},
+		.feed_changes = true,
+	};
+	open_table(world, at(0), 0);
+	*state = world;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *world = *state;
+	char file[64];
+
+	table_close(world->table);
+	snprintf(file, sizeof(file), "%s/data.mdb", world->path);
+	unlink(file);
+	snprintf(file, sizeof(file), "%s/lock.mdb", world->path);
+	unlink(file);
+	rmdir(world->path);
+	free(world);
+	return 0;
+}
+
+/* A login at a second that lasts so many; the result of table_login(). */
+static int login(struct world *world, const char *address, const char *user,
+	uint64_t second, uint64_t seconds, struct table_grant *ret)
+{
+	struct login login = {.service = "imap", .reporter = "unit"};
+	struct address key = address_of(address);
+	int r;
+
+	snprintf(login.user, sizeof(login.user), "%s", user);
+	assert_int_equal(table_begin(world->table, at(second)), 0);
+	r = table_login(world->table, &key, &login, seconds * USEC_PER_SEC, at(second),
+		PER_USER, ret);
+	if (r < 0)
+		table_abort(world->table);
+	else
+		assert_int_equal(table_commit(world->table, false), 0);
+	return r;
+}
+
+static struct table_reader *reader_of(struct world *world)
+{
+	struct table_reader *reader;
+
+	assert_int_equal(table_reader_open(world->table, &reader), 0);
+	assert_int_equal(table_reader_begin(reader), 0);
+	return reader;
+}
+
+static int count_lease(const struct lease *lease, void *context)
+{
+	(void)lease;
+	++*(unsigned *)context;
+	return 0;
+}
+
+static int count_end(const struct expiry *row, void *context)
+{
+	(void)row;
+	++*(unsigned *)context;
+	return 0;
+}
+
+static int count_change(const struct address *key, void *context)
+{
+	(void)key;
+	++*(unsigned *)context;
+	return 0;
+}
+
+/* Rows of leases and index; they are always as many. */
+static unsigned rows_of(struct world *world)
+{
+	struct table_reader *reader = reader_of(world);
+	struct expiry first = {0};
+	unsigned leases = 0, ends = 0;
+
+	assert_int_equal(table_each_lease(reader, count_lease, &leases), 0);
+	assert_int_equal(table_each_expiry(reader, &first, count_end, &ends), 0);
+	assert_int_equal(leases, ends);
+	table_reader_close(reader);
+	return leases;
+}
+
+static unsigned changes_after(struct world *world, uint64_t sequence)
+{
+	struct table_reader *reader = reader_of(world);
+	unsigned changes = 0;
+
+	assert_int_equal(table_each_change(reader, sequence, count_change, &changes), 0);
+	table_reader_close(reader);
+	return changes;
+}
+
+static int find(struct world *world, const char *address, struct lease *ret)
+{
+	struct table_reader *reader = reader_of(world);
+	struct address asked = address_of(address);
+	int r = table_find(reader, &asked, table_get_state(world->table)->lengths, ret);
+
+	table_reader_close(reader);
+	return r;
+}
+
+static void test_grant_renew_find(void **state)
+{
+	struct world *world = *state;
+	struct table_grant grant;
+	struct lease lease;
+
+	assert_int_equal(login(world, "203.0.113.9", "bob", 0, 60, &grant), 0);
+	assert_true(grant.is_new);
+	assert_int_equal(changes_after(world, 0), 1);
+	assert_int_equal(login(world, "203.0.113.9", "bob", 10, 60, &grant), 0);
+	assert_false(grant.is_new);
+	/* a renewal changes no set: no map has to do anything */
+	assert_int_equal(changes_after(world, 0), 1);
+	assert_int_equal(grant.lease.deadline_boot_usec, at(70).boot_usec);
+	assert_int_equal(login(world, "2001:db8:1:2::/64", "bob", 10, 60, &grant), 0);
+	assert_int_equal(find(world, "203.0.113.9", &lease), 0);
+	assert_int_equal(lease.logins, 2);
+	assert_int_equal(find(world, "2001:db8:1:2:3:4:5:6", &lease), 0);
+	assert_int_equal(lease.address.length, 64);
+	assert_int_equal(find(world, "2001:db8:1:3::1", &lease), TABLE_NOT_FOUND);
+	assert_int_equal(find(world, "203.0.113.10", &lease), TABLE_NOT_FOUND);
+	assert_int_equal(rows_of(world), 2);
+	assert_int_equal(table_get_state(world->table)->ipv4, 1);
+	assert_int_equal(table_get_state(world->table)->ipv6, 1);
+	/* over, though the row is still there: the next login is a new lease */
+	assert_int_equal(login(world, "203.0.113.9", "eve", 70, 60, &grant), 0);
+	assert_true(grant.is_new);
+	assert_int_equal(grant.lease.logins, 1);
+	assert_int_equal(grant.lease.share_count, 1);
+	assert_int_equal(rows_of(world), 2);
+	assert_int_equal(table_get_state(world->table)->ipv4, 1);
+}
+
+static void test_limits(void **state)
+{
+	struct world *world = *state;
+	struct table_grant grant;
+	char address[32], user[32];
+
+	for (unsigned i = 0; i < PER_USER; i++) {
+		snprintf(address, sizeof(address), "203.0.113.%u", i);
+		assert_int_equal(login(world, address, "bob", 0, 60, &grant), 0);
+	}
+	assert_int_equal(
+		login(world, "203.0.113.99", "bob", 1, 60, &grant), TABLE_USER_FULL);
+	assert_int_equal(login(world, "203.0.113.0", "bob", 1, 60, &grant), 0);
+	assert_int_equal(login(world, "203.0.113.99", "", 1, 60, &grant), 0);
+	for (unsigned i = PER_USER + 1; i < LEASES_MAX; i++) {
+		snprintf(address, sizeof(address), "198.51.100.%u", i);
+		snprintf(user, sizeof(user), "user%u", i);
+		assert_int_equal(login(world, address, user, 1, 60, &grant), 0);
+	}
+	assert_int_equal(login(world, "192.0.2.1", "new", 2, 60, &grant), TABLE_FULL);
+	assert_int_equal(rows_of(world), LEASES_MAX);
+	/* when others are over there is room, without any housekeeping before */
+	assert_int_equal(login(world, "192.0.2.1", "new", 62, 60, &grant), 0);
+	assert_int_equal(login(world, "203.0.113.99", "bob", 62, 60, &grant), 0);
+	assert_int_equal(rows_of(world), 2);
+}
+
+static void test_users_of_a_lease(void **state)
+{
+	struct world *world = *state;
+	struct table_ended ended;
+	struct table_grant grant;
+	struct lease lease;
+
+	assert_int_equal(login(world, "203.0.113.9", "bob", 0, 100, &grant), 0);
+	assert_int_equal(login(world, "203.0.113.9", "eve", 5, 30, &grant), 0);
+	assert_int_equal(login(world, "203.0.113.8", "bob", 5, 30, &grant), 0);
+	assert_int_equal(table_begin(world->table, at(6)), 0);
+	assert_int_equal(table_end_user(world->table, "bob", &ended), 0);
+	assert_int_equal(table_commit(world->table, true), 0);
+	/* what bob held alone has ended; what he shared lasts as long as eve's part */
+	assert_int_equal(ended.leases, 1);
+	assert_int_equal(find(world, "203.0.113.8", &lease), TABLE_NOT_FOUND);
+	assert_int_equal(find(world, "203.0.113.9", &lease), 0);
+	assert_int_equal(lease.share_count, 1);
+	assert_int_equal(lease.deadline_boot_usec, at(35).boot_usec);
+	assert_int_equal(rows_of(world), 1);
+}
+
+static void test_many_users(void **state)
+{
+	struct world *world = *state;
+	struct table_grant grant;
+	char user[32];
+
+	for (unsigned i = 0; i < 40; i++) {
+		snprintf(user, sizeof(user), "user%u", i);
+		assert_int_equal(login(world, "203.0.113.9", user, i, 600, &grant), 0);
+	}
+	assert_int_equal(grant.lease.share_count, LEASE_SHARES_MAX);
+	table_close(world->table);
+	open_table(world, at(50), 0); /* the check in it counts the shares */
+}
+
+static void test_ends(void **state)
+{
+	struct world *world = *state;
+	struct table_ended ended;
+	struct table_grant grant;
+	struct address prefix = address_of("203.0.113.0/24");
+	uint64_t sequence;
+
+	assert_int_equal(login(world, "203.0.113.9", "a", 0, 60, &grant), 0);
+	assert_int_equal(login(world, "203.0.113.10", "b", 0, 60, &grant), 0);
+	assert_int_equal(login(world, "2001:db8::1", "c", 0, 60, &grant), 0);
+	assert_int_equal(login(world, "198.51.100.1", "d", 0, 10, &grant), 0);
+	sequence = table_get_state(world->table)->sequence;
+	assert_int_equal(table_begin(world->table, at(1)), 0);
+	assert_int_equal(table_end_prefix(world->table, &prefix, &ended), 0);
+	assert_int_equal(table_commit(world->table, true), 0);
+	assert_int_equal(ended.leases, 2);
+	assert_int_equal(changes_after(world, sequence), 2);
+	assert_int_equal(rows_of(world), 2);
+	/* deleting what is over is no change: the maps know already */
+	assert_int_equal(table_begin(world->table, at(20)), 0);
+	assert_int_equal(table_delete_over(world->table, at(10).boot_usec, 100), 0);
+	assert_int_equal(table_commit(world->table, false), 0);
+	assert_int_equal(rows_of(world), 1);
+	assert_int_equal(changes_after(world, sequence), 2);
+	assert_int_equal(table_begin(world->table, at(20)), 0);
+	assert_int_equal(table_end_all(world->table, &ended), 0);
+	assert_int_equal(table_commit(world->table, true), 0);
+	assert_int_equal(ended.leases, 1);
+	assert_int_equal(rows_of(world), 0);
+}
+
+static void test_abort_changes_nothing(void **state)
+{
+	struct world *world = *state;
+	struct login one = {.user = "bob"};
+	struct address key = address_of("203.0.113.9");
+	struct table_grant grant;
+
+	assert_int_equal(table_begin(world->table, at(0)), 0);
+	assert_int_equal(
+		table_login(world->table, &key, &one, USEC_PER_SEC, at(0), 1, &grant), 0);
+	table_abort(world->table);
+	assert_int_equal(rows_of(world), 0);
+	assert_int_equal(table_get_state(world->table)->ipv4, 0);
+	assert_int_equal(table_get_state(world->table)->sequence, 0);
+	assert_int_equal(login(world, "203.0.113.9", "bob", 0, 60, &grant), 0);
+	assert_int_equal(table_get_state(world->table)->sequence, 1);
+}
+
+static void test_restart_and_reboot(void **state)
+{
+	struct world *world = *state;
+	struct moment booted = {
+		.boot_usec = 3 * USEC_PER_SEC, .wall_usec = at(30).wall_usec};
+	struct table_grant grant;
+	struct lease lease;
+
+	assert_int_equal(login(world, "203.0.113.9", "bob", 0, 60, &grant), 0);
+	assert_int_equal(login(world, "203.0.113.9", "eve", 0, 40, &grant), 0);
+	assert_int_equal(login(world, "203.0.113.10", "bob", 0, 20, &grant), 0);
+	table_close(world->table);
+	open_table(world, at(10), 0);
+	assert_int_equal(find(world, "203.0.113.9", &lease), 0);
+	assert_int_equal(lease.deadline_boot_usec, at(60).boot_usec);
+	table_close(world->table);
+	/* another boot, 30 s after the logins by the wall clock */
+	world->settings.boot_id[0] = 2;
+	open_table(world, booted, 1);
+	assert_int_equal(find(world, "203.0.113.9", &lease), 0);
+	assert_int_equal(lease.deadline_boot_usec, 33 * USEC_PER_SEC);
+	assert_int_equal(find(world, "203.0.113.10", &lease), TABLE_NOT_FOUND);
+	table_close(world->table);
+	/* another boot, with a clock that stands before the last commit: nothing is kept
+	 */
+	world->settings.boot_id[0] = 3;
+	booted.wall_usec = at(5).wall_usec;
+	open_table(world, booted, 1);
+	assert_int_equal(rows_of(world), 0);
+	table_close(world->table);
+	open_table(world, booted, 0);
+}
+
+static void test_feed(void **state)
+{
+	struct world *world = *state;
+	struct table_cursor cursor = {.sequence = 2, .file = {1, 2, 3, {4, 5}}}, read;
+	struct table_reader *reader;
+	struct table_grant grant;
+	char address[32];
+	uint64_t tail;
+
+	for (unsigned i = 0; i < 5; i++) {
+		snprintf(address, sizeof(address), "203.0.113.%u", i);
+		assert_int_equal(login(world, address, "", 0, 60, &grant), 0);
+	}
+	assert_int_equal(changes_after(world, 2), 3);
+	assert_int_equal(table_begin(world->table, at(1)), 0);
+	assert_int_equal(table_put_cursor(world->table, "postfix", &cursor), 0);
+	assert_int_equal(table_trim(world->table, 2), 0);
+	assert_int_equal(table_commit(world->table, false), 0);
+	assert_int_equal(changes_after(world, 0), 3);
+	reader = reader_of(world);
+	assert_int_equal(table_read_position(reader, &read, &tail), 0);
+	assert_int_equal(tail, 2);
+	assert_int_equal(read.sequence, 5);
+	assert_int_equal(table_read_cursor(reader, "postfix", &read), 0);
+	assert_int_equal(read.sequence, 2);
+	assert_true(read.file.changed.tv_nsec == 5 && read.file.size == 3);
+	assert_int_equal(table_read_cursor(reader, "other", &read), TABLE_NOT_FOUND);
+	table_reader_close(reader);
+}
+
+static void test_no_feed(void **state)
+{
+	struct world *world = *state;
+	struct table_reader *reader;
+	struct table_cursor cursor;
+	struct table_grant grant;
+	uint64_t tail;
+
+	table_close(world->table);
+	world->settings.feed_changes = false;
+	open_table(world, at(0), 0);
+	assert_int_equal(login(world, "203.0.113.9", "", 0, 60, &grant), 0);
+	assert_int_equal(changes_after(world, 0), 0);
+	/* a map that comes later must see that it cannot follow */
+	reader = reader_of(world);
+	assert_int_equal(table_read_position(reader, &cursor, &tail), 0);
+	assert_int_equal(tail, 1);
+	table_reader_close(reader);
+}
+
+static void test_damage_is_found(void **state)
+{
+	struct world *world = *state;
+	struct table_grant grant;
+	char file[64], junk[4096];
+	off_t end;
+	int fd;
+
+	for (unsigned i = 0; i < 90; i++) {
+		char address[32];
+
+		snprintf(address, sizeof(address), "203.0.113.%u", i);
+		assert_int_equal(login(world, address, "", 0, 60, &grant), 0);
+	}
+	table_close(world->table);
+	world->table = NULL;
+	snprintf(file, sizeof(file), "%s/data.mdb", world->path);
+	memset(junk, 0x5a, sizeof(junk));
+	fd = open(file, O_WRONLY);
+	end = lseek(fd, 0, SEEK_END);
+	assert_in_range(end, 8 * 4096, 1 << 30);
+	for (off_t page = 2; page < end / 4096; page++)
+		assert_int_equal(
+			pwrite(fd, junk, sizeof(junk), page * 4096), sizeof(junk));
+	close(fd);
+	assert_int_equal(table_check(&world->settings, 30), -EUCLEAN);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_grant_renew_find),
+		TEST(test_limits),
+		TEST(test_users_of_a_lease),
+		TEST(test_many_users),
+		TEST(test_ends),
+		TEST(test_abort_changes_nothing),
+		TEST(test_restart_and_reboot),
+		TEST(test_feed),
+		TEST(test_no_feed),
+		TEST(test_damage_is_found),
+	};
+
+	return cmocka_run_group_tests_name("table", tests, NULL, NULL);
+}

@@ -1,0 +1,177 @@
+"""A dracd of one's own in a temporary directory: no root, no network, no fixed port."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+BUILD = os.environ.get("B", "build/out")
+DRACD = os.path.abspath(os.path.join(BUILD, "dracd", "dracd"))
+PATIENCE = 30
+
+BASE = """
+lease_special = {{"192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"}}
+reporters = {{"{uid}"}}
+report_group = ""
+state_directory = "{dir}/state"
+report_socket = "{dir}/report"
+control_socket = "{dir}/control"
+lookup policy {{ protocol = policy path = "{dir}/policy" }}
+lookup map {{ protocol = socketmap path = "{dir}/socketmap" }}
+"""
+
+
+class Stream:
+    """One connection, spoken to a line or an answer at a time."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(PATIENCE)
+        self.socket.connect(path)
+        self.kept = b""
+
+    def send(self, data):
+        self.socket.sendall(data if isinstance(data, bytes) else data.encode())
+
+    def until(self, end):
+        """What comes up to end; what came before the connection ended, if it did."""
+        while end not in self.kept:
+            data = self.socket.recv(65536)
+            if not data:
+                whole, self.kept = self.kept, b""
+                return whole.decode()
+            self.kept += data
+        whole, _, self.kept = self.kept.partition(end)
+        return whole.decode()
+
+    def line(self):
+        return self.until(b"\n")
+
+    def ask(self, text):
+        self.send(text + "\n")
+        return self.line()
+
+    def at_end(self):
+        return not self.kept and self.socket.recv(1) == b""
+
+    def close(self):
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def fields(line):
+    """The words of an answer as a dictionary; those without a value have None."""
+    words = (word.partition("=") for word in line.split(" ")[1:])
+    return {key: value if equals else None for key, equals, value in words}
+
+
+class Dracd:
+    """The daemon and its directory."""
+
+    def __init__(self, config="", directory=None):
+        self.directory = directory or tempfile.mkdtemp(prefix="dracd-test-")
+        os.makedirs(f"{self.directory}/state", exist_ok=True)
+        self.config = f"{self.directory}/drac.conf"
+        self.log = open(f"{self.directory}/log", "a+")
+        self.write_config(config)
+        self.process = None
+
+    def write_config(self, config, base=BASE):
+        with open(self.config, "w") as file:
+            file.write(base.format(dir=self.directory, uid=os.getuid()) + config)
+
+    def path(self, name):
+        return f"{self.directory}/{name}"
+
+    def start(self, wait=True):
+        self.process = subprocess.Popen([DRACD, "-d", "-c", self.config], stderr=self.log,
+                                        stdin=subprocess.DEVNULL)
+        if wait:
+            self.wait_for(self.is_serving, "dracd to serve")
+        return self
+
+    def is_serving(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"dracd ended with {self.process.returncode}:\n{self.text()}")
+        try:
+            with Stream(self.path("socketmap")):
+                return True
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+
+    def wait_for(self, condition, what):
+        """Asks again and again; there is no event to await from outside."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > end:
+                raise AssertionError(f"waited in vain for {what}:\n{self.text()}")
+            time.sleep(0.002)
+
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        status = self.process.wait(PATIENCE)
+        if how == signal.SIGKILL:
+            self.wait_for(self.guardian_is_done, "the guardian to withdraw")
+        return status
+
+    def guardian_is_done(self):
+        return not os.path.exists(self.path("socketmap"))
+
+    def remove(self):
+        if self.process and self.process.poll() is None:
+            self.stop()
+        self.log.close()
+        shutil.rmtree(self.directory)
+
+    def text(self):
+        with open(f"{self.directory}/log") as file:
+            return file.read()
+
+    def wait_for_log(self, text):
+        self.wait_for(lambda: text in self.text(), f"{text!r} in the log")
+
+    def stream(self, name):
+        return Stream(self.path(name))
+
+    # one question each
+
+    def login(self, address, words="user=bob@x.net service=imap"):
+        with self.stream("report") as report:
+            return report.ask(f"login address={address} {words}".rstrip())
+
+    def control(self, line):
+        """All lines of the answer."""
+        with self.stream("control") as control:
+            lines = [control.ask(line)]
+            while lines[-1].split(" ")[0] not in ("OK", "NO", "ERR", ""):
+                lines.append(control.line())
+            return lines
+
+    def policy(self, address):
+        with self.stream("policy") as policy:
+            policy.send(f"request=smtpd_access_policy\nclient_address={address}\n\n")
+            return policy.until(b"\n\n")
+
+    def socketmap(self, key):
+        with self.stream("socketmap") as stream:
+            query = f"drac {key}"
+            stream.send(f"{len(query)}:{query},")
+            return stream.until(b",")
+
+    def admits(self, address):
+        """What all ways to ask say; they must agree."""
+        answers = {
+            "policy": self.policy(address) == "action=OK",
+            "socketmap": self.socketmap(address) == "5:OK OK",
+            "check": self.control(f"check address={address}")[0].startswith("OK permit"),
+        }
+        if len(set(answers.values())) != 1:
+            raise AssertionError(f"{address}: {answers}")
+        return answers["policy"]

@@ -1,0 +1,161 @@
+"""The maps dracd publishes, read with the format's own tool: db5.3_dump."""
+import os
+import shutil
+import signal
+import subprocess
+import unittest
+
+from dracd_box import Dracd
+
+MAPS = """
+map postfix {{ type = hash keys = postfix path = "{dir}/maps/postfix" end_interval = 0 }}
+map sendmail {{ type = hash keys = sendmail path = "{dir}/maps/drac" }}
+map access {{ type = hash keys = access path = "{dir}/maps/access" static = "{dir}/access" }}
+"""
+STATIC = "# the administrator's own\nConnect:192.0.2.66\tREJECT\nConnect:198.51.100\tERROR:\"550 no\"\nlocalhost RELAY\n"
+
+
+def rows(path):
+    """Keys and values of a Berkeley DB file."""
+    dump = subprocess.run(["db5.3_dump", "-p", path], capture_output=True, text=True, check=True)
+    body = dump.stdout.split("HEADER=END\n")[1].split("DATA=END")[0].splitlines()
+    plain = [line.strip().removesuffix("\\00") for line in body]
+    return dict(zip(plain[::2], plain[1::2]))
+
+
+@unittest.skipUnless(shutil.which("db5.3_dump"), "db5.3_dump (package db5.3-util) is missing")
+@unittest.skipIf("nobdb" in os.environ.get("B", ""), "built without Berkeley DB")
+class Maps(unittest.TestCase):
+    def setUp(self):
+        self.dracd = Dracd()
+        self.addCleanup(self.dracd.remove)
+        os.mkdir(self.dracd.path("maps"), 0o755)
+        with open(self.dracd.path("access"), "w") as static:
+            static.write(STATIC)
+        self.configure()
+        self.dracd.start()
+
+    def configure(self, more=""):
+        self.dracd.write_config(MAPS.format(dir=self.dracd.directory) + more)
+
+    def map(self, name):
+        return rows(self.dracd.path(f"maps/{name}.db"))
+
+    def login(self, address):
+        answer = self.dracd.login(address, "user=bob wait_ms=10000")
+        self.assertIn("published=yes", answer)
+
+    def wait_for_map(self, name, expected):
+        self.dracd.wait_for(lambda: self.map(name) == expected, f"{name} to be {expected}")
+
+    STATIC_ROWS = {"connect:192.0.2.66": "REJECT", "connect:198.51.100": 'ERROR:"550 no"',
+                   "localhost": "RELAY"}
+
+    def test_empty_and_valid_from_the_start(self):
+        self.assertEqual(self.map("postfix"), {})
+        self.assertEqual(self.map("drac"), {})
+        self.assertEqual(self.map("access"), self.STATIC_ROWS)
+        self.assertEqual(os.stat(self.dracd.path("maps/drac.db")).st_mode & 0o777, 0o644)
+
+    def test_published_when_the_waiting_login_is_answered(self):
+        self.login("203.0.113.9")
+        self.login("2001:db8:1::77")
+        self.assertEqual(self.map("postfix"), {"203.0.113.9": "OK", "2001:db8:1::77": "OK"})
+        self.assertEqual(self.map("drac"),
+                         {"203.0.113.9": "RELAY", "2001:db8:1:0:0:0:0:77": "RELAY"})
+        self.assertEqual(self.map("access"), self.STATIC_ROWS | {
+            "connect:203.0.113.9": "RELAY", "connect:ipv6:2001:db8:1:0:0:0:0:77": "RELAY"})
+
+    def test_renewal_touches_no_map(self):
+        self.login("203.0.113.9")
+        before = os.stat(self.dracd.path("maps/postfix.db"))
+        self.login("203.0.113.9")
+        after = os.stat(self.dracd.path("maps/postfix.db"))
+        self.assertEqual((before.st_ino, before.st_mtime_ns), (after.st_ino, after.st_mtime_ns))
+
+    def test_ends_and_deleted_rows_cost_one_publication(self):
+        self.dracd.login("203.0.113.9", "ttl_ms=1000 wait_ms=10000")
+        self.wait_for_map("postfix", {})
+        before = os.stat(self.dracd.path("maps/postfix.db")).st_ino
+        # the next commit deletes the row that is over; no map hears of it again
+        self.login("203.0.113.10")
+        self.wait_for_map("postfix", {"203.0.113.10": "OK"})
+        self.assertNotEqual(os.stat(self.dracd.path("maps/postfix.db")).st_ino, before)
+
+    def test_revoked_everywhere_when_answered(self):
+        self.login("203.0.113.9")
+        answer = self.dracd.control("revoke address=203.0.113.9")[-1]
+        self.assertIn("maps=3 maps_late=0", answer)
+        self.assertEqual(self.map("postfix"), {})
+        self.assertEqual(self.map("access"), self.STATIC_ROWS)
+
+    def test_static_refusal_wins(self):
+        self.login("192.0.2.66")
+        self.login("198.51.100.7")
+        self.assertEqual(self.map("access"), self.STATIC_ROWS)
+        self.assertEqual(set(self.map("drac")), {"192.0.2.66", "198.51.100.7"})
+
+    def test_static_file_is_read_again(self):
+        self.login("192.0.2.66")
+        with open(self.dracd.path("access.new"), "w") as static:
+            static.write("localhost RELAY\n")
+        os.rename(self.dracd.path("access.new"), self.dracd.path("access"))
+        self.wait_for_map("access", {"localhost": "RELAY", "connect:192.0.2.66": "RELAY"})
+
+    def test_damaged_static_file_leaves_the_last_good_rows(self):
+        with open(self.dracd.path("access"), "w") as static:
+            static.write("localhost RELAY\n leading blank\n")
+        self.dracd.wait_for_log(f"map access: {self.dracd.path('access')}:2:")
+        self.login("203.0.113.9")
+        self.assertEqual(self.map("access"),
+                         self.STATIC_ROWS | {"connect:203.0.113.9": "RELAY"})
+        status = "\n".join(self.dracd.control("status"))
+        self.assertIn("state=critical", status)
+
+    def test_clean_stop_withdraws(self):
+        self.login("203.0.113.9")
+        self.dracd.stop()
+        self.assertEqual(self.map("postfix"), {})
+        self.assertEqual(self.map("access"), self.STATIC_ROWS)
+        self.dracd.start()
+        self.assertEqual(self.map("postfix"), {"203.0.113.9": "OK"})
+
+    def test_kill_withdraws(self):
+        self.login("203.0.113.9")
+        self.dracd.stop(signal.SIGKILL)
+        self.wait_for_map("postfix", {})
+        self.wait_for_map("drac", {})
+        self.wait_for_map("access", self.STATIC_ROWS)
+        self.dracd.start()
+        self.assertEqual(self.map("postfix"), {"203.0.113.9": "OK"})
+
+    def test_map_replaced_by_hand_is_rebuilt(self):
+        self.login("203.0.113.9")
+        shutil.copy(self.dracd.path("maps/drac.db"), self.dracd.path("maps/other"))
+        os.rename(self.dracd.path("maps/other"), self.dracd.path("maps/postfix.db"))
+        self.login("203.0.113.10")
+        self.assertEqual(self.map("postfix"), {"203.0.113.9": "OK", "203.0.113.10": "OK"})
+
+    def test_map_that_cannot_be_written_is_an_alarm_and_recovers(self):
+        os.rename(self.dracd.path("maps"), self.dracd.path("away"))
+        os.mkdir(self.dracd.path("maps"), 0o755)
+        os.rmdir(self.dracd.path("maps"))
+        os.rename(self.dracd.path("away"), self.dracd.path("maps"))
+        os.unlink(self.dracd.path("maps/postfix.db"))
+        os.mkdir(self.dracd.path("maps/postfix.db"))  # in the way of the file
+        answer = self.dracd.login("203.0.113.9", "user=bob wait_ms=10000")
+        self.assertTrue(answer.startswith("OK granted"), answer)
+        self.assertIn("published=no", answer)
+        self.assertEqual(self.dracd.policy("203.0.113.9"), "action=OK")
+        self.dracd.wait_for_log("map postfix: cannot ")
+        self.assertIn("state=critical", "\n".join(self.dracd.control("status")))
+        os.rmdir(self.dracd.path("maps/postfix.db"))
+        self.dracd.wait_for_log("map postfix: published again")
+        self.assertEqual(self.map("postfix"), {"203.0.113.9": "OK"})
+
+    def test_observe_publishes_the_static_rows_only(self):
+        self.login("203.0.113.9")
+        self.configure("mode = observe\n")
+        self.dracd.control("reload")
+        self.wait_for_map("postfix", {})
+        self.wait_for_map("access", self.STATIC_ROWS)

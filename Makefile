@@ -125,6 +125,21 @@ packages:
 bench bench-quick:
 	@echo "$@: comes with the next release" >&2; exit 1
 
+# ---- fuzzing ------------------------------------------------------------------------------
+# tests/fuzz/fuzz_NAME.c links what tests/fuzz/fuzz.mk names; clang's libFuzzer, ASan and UBSan.
+FUZZ_SECONDS ?= 60
+include tests/fuzz/fuzz.mk
+fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz_cflags := -std=gnu17 -g -O1 -I. -D_GNU_SOURCE -DWITH_BDB=$(WITH_BDB) \
+	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+
+build/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $$(foreach m,$$(fuzz_links_$$*),$$m.c)
+	@mkdir -p $(@D)
+	clang $(fuzz_cflags) -o $@ $(filter %.c,$^) $(fuzz_libs_$*)
+
+fuzz: $(fuzz_names:%=build/fuzz/%)
+	tests/run-fuzz $(FUZZ_SECONDS) $(fuzz_names)
+
 # ---- checks that fail the build -----------------------------------------------------------
 c_files = $(shell find dracd client maps $(wildcard rpc) tests -name "*.[ch]")
 
@@ -179,6 +194,6 @@ help:
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
 
-.PHONY: all unit check-unit check demo packages bench bench-quick lint format-check format \
+.PHONY: all fuzz unit check-unit check demo packages bench bench-quick lint format-check format \
 	layers man-lint install uninstall dist clean distclean help
 .DELETE_ON_ERROR:

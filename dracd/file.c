@@ -53,7 +53,7 @@ int file_read(
 	struct stat status;
 	size_t length = 0;
 
-	fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return -errno;
 	if (status.st_size < 0 || (size_t)status.st_size > limit)

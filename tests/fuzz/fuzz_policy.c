@@ -1,0 +1,36 @@
+/* What Postfix sends to a policy service. */
+#include "dracd/lookup.h"
+#include "tests/fuzz/fuzz.h"
+
+void *server_context(const struct server *server)
+{
+	(void)server;
+	return NULL;
+}
+
+struct server *connection_server(const struct connection *connection)
+{
+	(void)connection;
+	return NULL;
+}
+
+void connection_write(struct connection *connection, const void *data, size_t length)
+{
+	(void)connection;
+	(void)data;
+	(void)length;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *request = fuzz_copy(data, size, 0);
+	struct address address;
+	bool has_address = false;
+	size_t taken = policy_parse(request, size, &has_address, &address);
+
+	FUZZ_ASSERT(taken <= size);
+	if (taken > 0 && has_address)
+		FUZZ_ASSERT(address_is_host(&address));
+	free(request);
+	return 0;
+}

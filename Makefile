@@ -146,7 +146,7 @@ c_files = $(shell find dracd client maps $(wildcard rpc) tests -name "*.[ch]")
 lint: format-check layers man-lint
 
 format-check:
-	clang-format --dry-run --Werror $(c_files)
+	@clang-format --dry-run --Werror $(c_files)
 
 format:
 	clang-format -i $(c_files)

@@ -1,3 +1,4 @@
+/* Addresses and prefixes; the text forms are those of inet_pton(3) and nothing more. */
 #include "dracd/address.h"
 
 #include <arpa/inet.h>

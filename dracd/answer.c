@@ -1,3 +1,4 @@
+/* Answer lines of the report and control sockets. */
 #include "dracd/answer.h"
 
 #include <errno.h>

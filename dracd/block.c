@@ -1,3 +1,7 @@
+/*
+ * Blocks and their file: lines of the same words as the protocols use, so that an
+ * administrator can read it, and mend it if it is damaged.
+ */
 #include "dracd/block.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* The clocks, read in one place. */
 #include "dracd/clock.h"
 
 #include <stdlib.h>

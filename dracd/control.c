@@ -1,3 +1,4 @@
+/* The control socket: a table of commands, and those that change something. */
 #include "dracd/control.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+/* The daemon around the core: state, sockets, signals, manager; in which order they come
+ * and go. */
 #include "dracd/daemon.h"
 
 #include <errno.h>
@@ -7,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dracd/cleanup.h"
@@ -158,16 +161,22 @@ static void log_problems(const struct problems *problems)
 			problems->items[i].text);
 }
 
+/* sd_notify(3): what Type=notify-reload needs, and Type=notify does not mind. */
+static void notify_reloading(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
+		(unsigned long long)now.tv_sec * USEC_PER_SEC +
+			(unsigned long long)now.tv_nsec / 1000);
+}
+
 int daemon_reload(struct daemon *daemon, struct problems *problems)
 {
 	int r;
 
-	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)({
-		uint64_t now = 0;
-
-		(void)sd_event_now(daemon->core.event, CLOCK_MONOTONIC, &now);
-		now;
-	}));
+	notify_reloading();
 	r = core_reload(&daemon->core, problems);
 	log_problems(problems);
 	if (r < 0)

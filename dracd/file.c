@@ -1,3 +1,5 @@
+/* A file is replaced, never edited: whoever reads it finds the old state or the new one.
+ */
 #include "dracd/file.h"
 
 #include <errno.h>

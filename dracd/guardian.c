@@ -1,3 +1,5 @@
+/* The guardian knows of dracd only that a pipe has ended; so it works however dracd died.
+ */
 #include "dracd/guardian.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+/* The log.  What goes to the journal as fields is made together with the line, so they
+ * agree. */
 #include "dracd/log.h"
 
 #include <ctype.h>

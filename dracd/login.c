@@ -1,3 +1,5 @@
+/* From the words of a line to a login.  Unknown words are errors: a misspelt ttl_ms= that
+ * is passed over would give a lease that nobody asked for. */
 #include "dracd/login.h"
 
 #include <errno.h>

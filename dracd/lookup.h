@@ -27,6 +27,15 @@ struct lookup {
 	uint64_t asked;
 };
 
+/* What a protocol says. */
+struct lookup_words {
+	const char *permit, *no, *later;
+};
+
+/* Asks for address (NULL: the question holds none, which is "no") and sends the word. */
+void lookup_answer(struct connection *connection, const struct address *address,
+	const struct lookup_words *words);
+
 extern const struct protocol policy_protocol;
 extern const struct protocol socketmap_protocol;
 

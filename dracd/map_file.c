@@ -1,3 +1,4 @@
+/* How a map of drac.conf is opened, and withdrawn. */
 #include "dracd/map_file.h"
 
 int map_file_open(const struct map_config *config, struct map **ret)

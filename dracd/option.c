@@ -1,3 +1,4 @@
+/* The options of drac.conf: their parsers, and the table. */
 #include "dracd/option.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* getifaddrs(3) asks the kernel by netlink; no address of this host is ever leased. */
 #include "dracd/own_address.h"
 
 #include <arpa/inet.h>

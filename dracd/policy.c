@@ -1,3 +1,4 @@
+/* Postfix policy delegation: name=value lines up to an empty one. */
 #include <string.h>
 
 #include "dracd/lookup.h"
@@ -63,26 +64,18 @@ size_t policy_parse(const char *data, size_t length, bool *ret_has_address,
 
 static ssize_t consume_policy(struct connection *connection, char *data, size_t length)
 {
-	static const char permit[] = "action=OK\n\n", next[] = "action=DUNNO\n\n";
-	/* only a relay attempt asks us, so this defers nothing else */
-	static const char later[] = "action=451 4.3.0 dracd cannot read its table\n\n";
-	struct lookup *lookup = server_context(connection_server(connection));
+	static const struct lookup_words words = {
+		.permit = "action=OK\n\n",
+		.no = "action=DUNNO\n\n",
+		/* only a relay attempt asks us, so this defers nothing else */
+		.later = "action=451 4.3.0 dracd cannot read its table\n\n",
+	};
 	struct address address;
 	bool has_address;
 	size_t taken = policy_parse(data, length, &has_address, &address);
-	int answer = 0;
 
-	if (taken == 0)
-		return 0;
-	lookup->asked++;
-	if (has_address)
-		answer = lookup->ask(&address, lookup->context);
-	if (answer > 0)
-		connection_write(connection, permit, sizeof(permit) - 1);
-	else if (answer == 0)
-		connection_write(connection, next, sizeof(next) - 1);
-	else
-		connection_write(connection, later, sizeof(later) - 1);
+	if (taken > 0)
+		lookup_answer(connection, has_address ? &address : NULL, &words);
 	return (ssize_t)taken;
 }
 

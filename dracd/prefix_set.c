@@ -1,3 +1,4 @@
+/* Sets of prefixes as sorted arrays: small, and read far more often than changed. */
 #include "dracd/prefix_set.h"
 
 #include <errno.h>

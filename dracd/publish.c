@@ -1,3 +1,4 @@
+/* The publisher: workers, their reports, and the files they depend on. */
 #include "dracd/publish.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Socketmap: netstrings there and back. */
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
@@ -66,25 +67,17 @@ static ssize_t consume_socketmap(struct connection *connection, char *data, size
 {
 	/* Sendmail takes any value after "OK ", but a bare "OK" kills its child; Postfix
 	 * wants the space after NOTFOUND from 3.12 on */
-	static const char permit[] = "5:OK OK,", none[] = "9:NOTFOUND ,";
-	static const char later[] = "33:TEMP dracd cannot read its table ,";
-	struct lookup *lookup = server_context(connection_server(connection));
+	static const struct lookup_words words = {
+		.permit = "5:OK OK,",
+		.no = "9:NOTFOUND ,",
+		.later = "33:TEMP dracd cannot read its table ,",
+	};
 	struct address address;
 	bool has_address;
 	ssize_t taken = socketmap_parse(data, length, &has_address, &address);
-	int answer = 0;
 
-	if (taken <= 0)
-		return taken;
-	lookup->asked++;
-	if (has_address)
-		answer = lookup->ask(&address, lookup->context);
-	if (answer > 0)
-		connection_write(connection, permit, sizeof(permit) - 1);
-	else if (answer == 0)
-		connection_write(connection, none, sizeof(none) - 1);
-	else
-		connection_write(connection, later, sizeof(later) - 1);
+	if (taken > 0)
+		lookup_answer(connection, has_address ? &address : NULL, &words);
 	return taken;
 }
 

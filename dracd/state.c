@@ -1,3 +1,4 @@
+/* The state directory; what is done about it before the table may be trusted. */
 #include "dracd/state.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Counters in buckets of a minute. */
 #include "dracd/stats.h"
 
 #include <string.h>

@@ -1,25 +1,6 @@
 /* What Postfix and Sendmail send to a socketmap. */
-#include "dracd/lookup.h"
 #include "tests/fuzz/fuzz.h"
-
-void *server_context(const struct server *server)
-{
-	(void)server;
-	return NULL;
-}
-
-struct server *connection_server(const struct connection *connection)
-{
-	(void)connection;
-	return NULL;
-}
-
-void connection_write(struct connection *connection, const void *data, size_t length)
-{
-	(void)connection;
-	(void)data;
-	(void)length;
-}
+#include "tests/no_server.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

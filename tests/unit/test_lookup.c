@@ -4,27 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/no_server.h"
 #include "tests/unit/unit.h"
-
-/* What the protocols call of server.c; the parsers need none of it. */
-void *server_context(const struct server *server)
-{
-	(void)server;
-	return NULL;
-}
-
-struct server *connection_server(const struct connection *connection)
-{
-	(void)connection;
-	return NULL;
-}
-
-void connection_write(struct connection *connection, const void *data, size_t length)
-{
-	(void)connection;
-	(void)data;
-	(void)length;
-}
 
 #define POLICY "request=smtpd_access_policy\n"
 

@@ -106,6 +106,11 @@ static void check_map(
 		map->interval_usec = 250 * USEC_PER_MSEC;
 	if (map->end_interval_usec == INTERVAL_AUTO)
 		map->end_interval_usec = automatic;
+	if (map->mode & (S_IWGRP | S_IWOTH))
+		problems_add(problems, false,
+			"map %s: mode = 0%o: whoever may write the file may open the relay; "
+			"use 0644",
+			map->name, (unsigned)map->mode);
 	if (map->static_path && map->keys != KEY_ACCESS)
 		problems_add(problems, false,
 			"map %s: static: only a map with keys = access "

@@ -51,8 +51,8 @@ static bool is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* Reads until the end, which may have moved since fstat(2).  A file that changes
- * meanwhile may be half of what it shall be, without a trace of that in its text. */
+/* A file that changes while it is read may be half of what it shall be, without a trace
+ * of that in its text: -EAGAIN. */
 static int read_whole(int file, char **ret_text, size_t *ret_length)
 {
 	struct stat before, after;
@@ -163,9 +163,10 @@ static int parse_text(
 	while (next < end) {
 		char *newline = memchr(next, '\n', (size_t)(end - next));
 		char *stop = newline ? newline : end;
-		struct row row = {.line = ++line};
+		struct row row = {0};
 		const char *text;
 
+		row.line = ++line;
 		*stop = '\0';
 		text = parse_line(next, (size_t)(stop - next), &row);
 		if (text) {
@@ -239,7 +240,7 @@ int access_read(const char *path, struct access **ret, struct access_problem *re
 {
 	struct access_problem problem = {0};
 	struct access *access = calloc(1, sizeof(*access));
-	size_t length;
+	size_t length = 0;
 	int r;
 
 	if (!access)

@@ -102,8 +102,7 @@ static int open_directory(struct map *map)
 	return 0;
 }
 
-/* The mode must not hand the file to others, and must let us read it for the next delta.
- */
+/* The mode must not let others write, and must let us read for the next delta. */
 static int check_settings(const struct map_settings *settings)
 {
 	if (!types[settings->type].format)

@@ -114,7 +114,7 @@ static int open_file(
 static int bdb_open(const struct map_format *format, const char *path,
 	enum map_source source, void **ret_writer)
 {
-	DB *db;
+	DB *db = NULL;
 	int r = open_file(format, path, source == MAP_SOURCE_EMPTY ? DB_CREATE : 0, &db);
 
 	if (r == 0)
@@ -196,7 +196,7 @@ static int scan_rows(DBC *cursor, map_row_visit *visit, void *context)
 static int bdb_scan(const struct map_format *format, const char *path,
 	map_row_visit *visit, void *context)
 {
-	DB *db;
+	DB *db = NULL;
 	DBC *cursor;
 	int r = open_file(format, path, DB_RDONLY, &db);
 

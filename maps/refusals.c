@@ -39,9 +39,8 @@ static const char *skip_comments(const char *at)
 	return at;
 }
 
-/* Three values refuse nothing.  QUARANTINE withholds the mail; REJECT, DISCARD and ERROR
- * speak for themselves; any other text is what Sendmail answers with, "RELAY # why" too.
- */
+/* Three values refuse nothing.  QUARANTINE withholds the mail; any text that Sendmail
+ * does not know is the text of its refusal, "RELAY # why" too. */
 static bool is_refusal(const char *value)
 {
 	static const char *const harmless[] = {"ok", "relay", "skip"};
@@ -115,7 +114,7 @@ static void add_network(
 
 	if (!parse_network(key + (tagged ? strlen(CONNECT_TAG) : 0), &network))
 		return;
-	snprintf(tagged_key, sizeof(tagged_key), CONNECT_TAG "%s", key);
+	(void)snprintf(tagged_key, sizeof(tagged_key), CONNECT_TAG "%s", key);
 	if (tagged || !access_get(access, tagged_key))
 		refusals->network[refusals->count++] = network;
 }

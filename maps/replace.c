@@ -32,9 +32,8 @@ int replace_open_directory(const char *path, int *ret)
 		return -errno;
 	if (fstat(directory, &status) < 0)
 		r = -errno;
-	else if (status.st_mode & (S_IWGRP | S_IWOTH))
-		r = -EPERM;
-	else if (status.st_uid != geteuid() && status.st_uid != 0)
+	else if ((status.st_mode & (S_IWGRP | S_IWOTH)) ||
+		 (status.st_uid != geteuid() && status.st_uid != 0))
 		r = -EPERM;
 	else if (faccessat(directory, ".", W_OK | X_OK, AT_EACCESS) < 0)
 		r = -errno;

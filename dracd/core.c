@@ -151,7 +151,7 @@ int core_refresh_own(struct core *core)
 	return 0;
 }
 
-/* Once a minute, if anything is due: deletes rows that are over and saves map cursors,
+/* Once a minute, if anything is due: deletes rows that are over and trims the feed,
  * for a site where no login does it on the way; refreshes the addresses of this host. */
 static int on_tidy(sd_event_source *source, uint64_t usec, void *userdata)
 {

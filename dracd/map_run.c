@@ -165,20 +165,15 @@ static int copy_end(const struct expiry *row, void *context)
 }
 
 /* True if the file cannot be brought up to date by a delta. */
-static bool needs_rebuild(const struct map_worker *worker,
-	const struct table_cursor *position, uint64_t tail)
+static bool needs_rebuild(const struct map_worker *worker, uint64_t tail)
 {
-	const struct table_cursor *cursor = &worker->now.cursor;
-
-	return !worker->has_cursor ||
-	       memcmp(cursor->table_id, position->table_id, 16) != 0 ||
-	       cursor->sequence < tail || cursor->sequence > position->sequence ||
+	return !worker->now.has_published || worker->now.sequence < tail ||
 	       worker->deletes > worker->now.entries + 1000;
 }
 
 /* Copies what is to be done, within one snapshot.  *rebuild is in and out. */
-static int copy_rows(struct map_worker *worker, struct copy *copy,
-	struct table_cursor *ret_position, bool *rebuild)
+static int copy_rows(struct map_worker *worker, struct copy *copy, uint64_t *ret_sequence,
+	bool *rebuild)
 {
 	uint64_t tail;
 	int r;
@@ -186,14 +181,14 @@ static int copy_rows(struct map_worker *worker, struct copy *copy,
 	r = table_reader_begin(worker->reader);
 	if (r < 0)
 		return r;
-	r = table_read_position(worker->reader, ret_position, &tail);
-	if (r == 0 && needs_rebuild(worker, ret_position, tail))
+	r = table_read_position(worker->reader, ret_sequence, &tail);
+	if (r == 0 && needs_rebuild(worker, tail))
 		*rebuild = true;
 	if (r == 0 && *rebuild) {
 		r = table_each_lease(worker->reader, copy_lease, copy);
 	} else if (r == 0) {
 		r = table_each_change(
-			worker->reader, worker->now.cursor.sequence, copy_change, copy);
+			worker->reader, worker->now.sequence, copy_change, copy);
 		if (r == 0)
 			r = table_each_expiry(
 				worker->reader, &worker->ended, copy_end, copy);
@@ -216,12 +211,12 @@ static int write_map(struct map_worker *worker, const struct rows *rows, bool re
 		if (r == 0)
 			r = map_file_put_static(worker->map, worker->access);
 	} else {
-		r = map_begin_delta(worker->map, &worker->now.cursor.file);
+		r = map_begin_delta(worker->map, &worker->file);
 	}
 	for (size_t i = 0; i < rows->count && r == 0; i++)
 		r = apply_row(worker, &rows->items[i]);
 	if (r == 0)
-		r = map_commit(worker->map, &worker->now.cursor.file);
+		r = map_commit(worker->map, &worker->file);
 	else
 		map_abort(worker->map);
 	return r;
@@ -240,17 +235,17 @@ static int publish(struct map_worker *worker, struct config *config,
 		.rows = &rows,
 		.last = worker->ended,
 	};
-	struct table_cursor position;
+	uint64_t sequence;
 	struct map_identity in_place;
 	struct moment end;
 	int r;
 
 	worker->now.step = "read the table";
-	r = copy_rows(worker, &copy, &position, &rebuild);
+	r = copy_rows(worker, &copy, &sequence, &rebuild);
 	if (r != 0)
 		return r < 0 ? r : -EUCLEAN;
 	if (!rebuild && (map_identify(worker->map, &in_place) < 0 ||
-				!map_identity_equal(&in_place, &worker->now.cursor.file)))
+				!map_identity_equal(&in_place, &worker->file)))
 		return -ESTALE;
 	if (rebuild || rows.count > 0) {
 		r = write_map(worker, &rows, rebuild);
@@ -262,10 +257,8 @@ static int publish(struct map_worker *worker, struct config *config,
 		worker->now.published_wall_usec = end.wall_usec;
 		worker->now.duration_usec = end.boot_usec - copy.now.boot_usec;
 	}
-	worker->has_cursor = true;
 	worker->now.has_published = true;
-	memcpy(worker->now.cursor.table_id, position.table_id, 16);
-	worker->now.cursor.sequence = worker->now.sequence = position.sequence;
+	worker->now.sequence = sequence;
 	worker->now.ends_through = copy.now.boot_usec;
 	if (rebuild)
 		copy.last = (struct expiry){.deadline_boot_usec = copy.now.boot_usec};
@@ -286,7 +279,7 @@ static int withdraw(struct map_worker *worker)
 	int r = map_file_withdraw(worker->map, worker->access);
 
 	worker->now.step = map_failed_step(worker->map);
-	worker->has_cursor = false;
+	worker->now.has_published = false;
 	return r;
 }
 

@@ -141,20 +141,6 @@ static void init_lock(struct map_worker *worker)
 	pthread_condattr_destroy(&monotonic);
 }
 
-/* Takes up the cursor of an earlier run, if the table has one for this map. */
-static int load_cursor(struct map_worker *worker)
-{
-	int r = table_reader_begin(worker->reader);
-
-	if (r < 0)
-		return r;
-	r = table_read_cursor(
-		worker->reader, worker->settings.map->name, &worker->now.cursor);
-	worker->has_cursor = r == 0;
-	table_reader_end(worker->reader);
-	return r < 0 ? r : 0;
-}
-
 int map_worker_start(const struct map_worker_settings *settings, struct config *config,
 	struct blocks *blocks, struct map_worker **ret)
 {
@@ -166,12 +152,10 @@ int map_worker_start(const struct map_worker_settings *settings, struct config *
 	worker->settings = *settings;
 	worker->config = config_ref(config);
 	worker->blocks = blocks_ref(blocks);
-	/* what was published before may hold rows of other rules */
+	/* what stands there is withdrawn, or of another run with other rules */
 	worker->why = WAKE_REBUILD;
 	init_lock(worker);
 	r = table_reader_open(settings->table, &worker->reader);
-	if (r == 0)
-		r = load_cursor(worker);
 	if (r == 0)
 		r = -pthread_create(&worker->thread, NULL, run_worker, worker);
 	if (r < 0) {

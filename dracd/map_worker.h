@@ -36,7 +36,6 @@ struct map_report {
 	uint64_t duration_usec; /* of the last publication */
 	uint64_t entries;
 	uint64_t unexpressed; /* leases that this map cannot hold, at the last rebuild */
-	struct table_cursor cursor;
 };
 
 struct map_worker;

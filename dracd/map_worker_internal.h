@@ -26,9 +26,9 @@ struct map_worker {
 	struct access *access; /* the static rows; NULL: none */
 	struct stat access_status;
 	struct map_report now;
-	struct expiry ended; /* ends up to this row are applied */
-	bool has_cursor;
-	uint64_t deletes; /* since the last rebuild */
+	struct expiry ended;      /* ends up to this row are applied */
+	struct map_identity file; /* that was published last */
+	uint64_t deletes;         /* since the last rebuild */
 	uint64_t retry_usec;
 	uint64_t retry_at; /* boot clock */
 };

@@ -57,9 +57,8 @@ static void log_static_failure(const struct watched *map)
 				       : strerror(-report->static_error));
 }
 
-static void done_cursor(struct store_op *op)
+static void done_trim(struct store_op *op)
 {
-	/* a cursor that was not stored costs a rebuild at the next start, no more */
 	store_op_free(op);
 }
 
@@ -74,16 +73,14 @@ static uint64_t oldest_sequence(const struct publisher *publisher)
 	return oldest;
 }
 
-static void store_cursor(const struct watched *map)
+static void trim_feed(struct publisher *publisher)
 {
-	struct store_op *op = store_op_new(STORE_CURSOR, done_cursor, NULL);
+	struct store_op *op = store_op_new(STORE_TRIM, done_trim, NULL);
 
 	if (!op)
 		return;
-	op->map = map->map->name;
-	op->cursor = map->report.cursor;
-	op->trim = oldest_sequence(map->publisher);
-	store_submit(map->publisher->settings.store, op);
+	op->trim = oldest_sequence(publisher);
+	store_submit(publisher->settings.store, op);
 }
 
 static void take_report(struct watched *map)
@@ -106,8 +103,8 @@ static void take_report(struct watched *map)
 			"lookup can answer for them",
 			map->map->name, (unsigned long long)map->report.unexpressed,
 			key_form_name(map->map->keys));
-	if (!map->report.error && map->report.cursor.sequence != old.cursor.sequence)
-		store_cursor(map);
+	if (!map->report.error && map->report.sequence != old.sequence)
+		trim_feed(map->publisher);
 }
 
 static int on_reported(sd_event_source *source, int fd, uint32_t events, void *userdata)

@@ -1,8 +1,9 @@
 /*
  * The publisher: the loop's side of all map workers.
  *
- * It passes on why they should run, knows how far each has come, hands their cursors to
- * the store, raises and clears their alarms in the log, and watches the static files.
+ * It passes on why they should run, knows how far each has come, hands what of the feed
+ * is done with to the store, raises and clears their alarms in the log, and watches the
+ * static files.
  */
 #ifndef DRACD_PUBLISH_H
 #define DRACD_PUBLISH_H

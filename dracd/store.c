@@ -140,9 +140,8 @@ static int apply_op(struct store *store, struct store_op *op, struct moment now)
 		return table_end_all(table, &op->ended);
 	case STORE_REJUDGE:
 		return table_end_unless(table, is_admitted, op, &op->ended);
-	case STORE_CURSOR:
-		r = table_put_cursor(table, op->map, &op->cursor);
-		return r == 0 ? table_trim(table, op->trim) : r;
+	case STORE_TRIM:
+		return table_trim(table, op->trim);
 	case STORE_TIDY:
 		return 0;
 	}
@@ -245,8 +244,8 @@ static void *run_store(void *argument)
 void store_submit(struct store *store, struct store_op *op)
 {
 	pthread_mutex_lock(&store->lock);
-	queue_add(op->kind == STORE_CURSOR ? &store->riders : &store->submitted, op);
-	if (op->kind != STORE_CURSOR)
+	queue_add(op->kind == STORE_TRIM ? &store->riders : &store->submitted, op);
+	if (op->kind != STORE_TRIM)
 		pthread_cond_signal(&store->wake);
 	pthread_mutex_unlock(&store->lock);
 }

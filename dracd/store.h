@@ -20,7 +20,8 @@ enum store_kind {
 	STORE_BLOCKS,  /* save blocks only */
 	STORE_FLUSH,   /* end all leases */
 	STORE_REJUDGE, /* end the leases that config and blocks no longer admit */
-	STORE_CURSOR,  /* a map's cursor; rides on the next commit of others */
+	STORE_TRIM, /* drop the feed that all maps have applied; rides on the next commit
+		       of others */
 	STORE_TIDY, /* delete what is over; a commit of its own, once a minute at most */
 };
 
@@ -41,9 +42,7 @@ struct store_op {
 	unsigned max_per_user; /* LOGIN */
 	struct blocks
 		*blocks; /* REVOKE, BLOCKS, REJUDGE: a reference; NULL: nothing to save */
-	const char *map; /* CURSOR: name, borrowed for the life of the store */
-	struct table_cursor cursor;
-	uint64_t trim;
+	uint64_t trim;   /* TRIM: up to this sequence */
 
 	/* out */
 	int result; /* of the table or the file; 0 means committed */

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "dracd/cleanup.h"
@@ -18,7 +17,7 @@
 
 enum {
 	FORMAT_VERSION = 1,
-	FORMAT_SIZE = 1 + 16 + 16 + 3 * 8
+	FORMAT_SIZE = 1 + 16 + 3 * 8
 };
 
 /* Virtual space per lease: many times what a lease with all its users takes, so that a
@@ -115,11 +114,10 @@ int table_read_meta(struct table *table, MDB_txn *txn, struct meta *ret)
 	at = value.mv_data;
 	if (value.mv_size != FORMAT_SIZE || at[0] != FORMAT_VERSION)
 		return -EUCLEAN;
-	memcpy(ret->table_id, at + 1, 16);
-	memcpy(ret->boot_id, at + 17, 16);
-	ret->heartbeat_wall_usec = table_get_be64(at + 33);
-	ret->sequence = table_get_be64(at + 41);
-	ret->feed_tail = table_get_be64(at + 49);
+	memcpy(ret->boot_id, at + 1, 16);
+	ret->heartbeat_wall_usec = table_get_be64(at + 17);
+	ret->sequence = table_get_be64(at + 25);
+	ret->feed_tail = table_get_be64(at + 33);
 	return 0;
 }
 
@@ -129,11 +127,10 @@ int table_write_meta(struct table *table)
 	MDB_val key = table_value("state", 5), value;
 	uint8_t record[FORMAT_SIZE] = {FORMAT_VERSION};
 
-	memcpy(record + 1, meta->table_id, 16);
-	memcpy(record + 17, meta->boot_id, 16);
-	table_put_be64(record + 33, meta->heartbeat_wall_usec);
-	table_put_be64(record + 41, meta->sequence);
-	table_put_be64(record + 49, meta->feed_tail);
+	memcpy(record + 1, meta->boot_id, 16);
+	table_put_be64(record + 17, meta->heartbeat_wall_usec);
+	table_put_be64(record + 25, meta->sequence);
+	table_put_be64(record + 33, meta->feed_tail);
 	value = table_value(record, sizeof(record));
 	return table_result(mdb_put(table->txn, table->meta, &key, &value, 0));
 }
@@ -164,8 +161,6 @@ static int start_table(struct table *table, struct moment now, uint64_t *ret_dro
 	if (r == 0)
 		r = table_read_meta(table, table->txn, &table->current);
 	if (r == TABLE_NOT_FOUND) {
-		if (getrandom(table->current.table_id, 16, 0) != 16)
-			return -EIO;
 		memcpy(table->current.boot_id, table->settings.boot_id, 16);
 		r = 0;
 	}

@@ -1,12 +1,11 @@
 /*
  * The table: all leases, in one LMDB environment that dracd alone opens.
  *
- *   leases   lease key (address, prefix length)     lease record
- *   users    user hash + lease key                  share record
- *   expiry   deadline (boot clock) + lease key      empty: the first row is the next end
- *   changes  sequence number                        lease key: what a map must still
- * apply meta     name                                   state of the table; cursor of
- * each map
+ *   leases   lease key (address, prefix length)   lease record
+ *   users    user hash + lease key                share record
+ *   expiry   deadline (boot clock) + lease key    empty: the first row is the next end
+ *   changes  sequence number                      lease key: what maps must still apply
+ *   meta     "state"                              format, boot, heartbeat, sequence
  *
  * All numbers in keys are big-endian.  One thread (the store) writes, in transactions
  * that it begins and ends; any thread reads through a reader of its own, whose snapshot
@@ -24,7 +23,6 @@
 #include "dracd/config.h"
 #include "dracd/lease.h"
 #include "dracd/login.h"
-#include "maps/map.h"
 
 enum {
 	TABLE_NOT_FOUND = 1,
@@ -47,13 +45,6 @@ struct table_state {
 	uint64_t ipv4,
 		ipv6; /* rows, of leases that are over but not yet deleted as well */
 	uint64_t lengths[3]; /* bit n: there are leases with prefix length n */
-};
-
-/* Up to where a map's file has applied the feed, and which file that was. */
-struct table_cursor {
-	uint8_t table_id[16];
-	uint64_t sequence;
-	struct map_identity file;
 };
 
 struct table;
@@ -125,10 +116,7 @@ int table_end_unless(struct table *table,
 int table_delete_over(struct table *table, uint64_t boot_usec, unsigned limit)
 	__attribute__((warn_unused_result));
 
-/* Stores a map's cursor, and drops the feed up to sequence, which all maps have applied.
- */
-int table_put_cursor(struct table *table, const char *map,
-	const struct table_cursor *cursor) __attribute__((warn_unused_result));
+/* Drops the feed up to sequence, which all maps have applied. */
 int table_trim(struct table *table, uint64_t sequence)
 	__attribute__((warn_unused_result));
 
@@ -176,13 +164,8 @@ int table_each_change(struct table_reader *reader, uint64_t sequence,
 	int (*visit)(const struct address *key, void *context), void *context)
 	__attribute__((warn_unused_result));
 
-/* Sequence and table id of the snapshot; *ret_tail: the feed holds the changes after it.
- */
-int table_read_position(struct table_reader *reader, struct table_cursor *ret,
+/* The sequence of the snapshot; *ret_tail: the feed holds the changes after it. */
+int table_read_position(struct table_reader *reader, uint64_t *ret_sequence,
 	uint64_t *ret_tail) __attribute__((warn_unused_result));
-
-/* The stored cursor of a map. */
-int table_read_cursor(struct table_reader *reader, const char *map,
-	struct table_cursor *ret) __attribute__((warn_unused_result));
 
 #endif

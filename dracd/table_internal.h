@@ -16,7 +16,6 @@ enum {
 
 /* The row "state" of meta. */
 struct meta {
-	uint8_t table_id[16];
 	uint8_t boot_id[16];
 	uint64_t heartbeat_wall_usec; /* of the last commit */
 	uint64_t sequence;

@@ -1,6 +1,5 @@
-/* The table: reading, each task in one snapshot; the stored form of keys and cursors. */
+/* The table: reading, each task in one snapshot; the stored form of keys. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -241,73 +240,14 @@ int table_each_change(struct table_reader *reader, uint64_t sequence,
 }
 
 int table_read_position(
-	struct table_reader *reader, struct table_cursor *ret, uint64_t *ret_tail)
+	struct table_reader *reader, uint64_t *ret_sequence, uint64_t *ret_tail)
 {
 	struct meta meta;
 	int r = table_read_meta(reader->table, reader->txn, &meta);
 
 	if (r != 0)
 		return r;
-	*ret = (struct table_cursor){.sequence = meta.sequence};
-	memcpy(ret->table_id, meta.table_id, 16);
+	*ret_sequence = meta.sequence;
 	*ret_tail = meta.feed_tail;
-	return 0;
-}
-
-/* ---- cursors of maps ---- */
-
-enum {
-	CURSOR_SIZE = 16 + 6 * 8,
-	CURSOR_NAME_SIZE = 256
-};
-
-static MDB_val cursor_name(const char *map, char name[CURSOR_NAME_SIZE])
-{
-	int length = snprintf(name, CURSOR_NAME_SIZE, "map/%s", map);
-
-	return table_value(
-		name, length < CURSOR_NAME_SIZE ? (size_t)length : CURSOR_NAME_SIZE - 1);
-}
-
-int table_put_cursor(
-	struct table *table, const char *map, const struct table_cursor *cursor)
-{
-	const struct map_identity *file = &cursor->file;
-	char name[CURSOR_NAME_SIZE];
-	uint8_t record[CURSOR_SIZE];
-	MDB_val key = cursor_name(map, name), value = table_value(record, sizeof(record));
-
-	memcpy(record, cursor->table_id, 16);
-	table_put_be64(record + 16, cursor->sequence);
-	table_put_be64(record + 24, file->device);
-	table_put_be64(record + 32, file->inode);
-	table_put_be64(record + 40, (uint64_t)file->size);
-	table_put_be64(record + 48, (uint64_t)file->changed.tv_sec);
-	table_put_be64(record + 56, (uint64_t)file->changed.tv_nsec);
-	return table_result(mdb_put(table->txn, table->meta, &key, &value, 0));
-}
-
-int table_read_cursor(
-	struct table_reader *reader, const char *map, struct table_cursor *ret)
-{
-	char name[CURSOR_NAME_SIZE];
-	MDB_val key = cursor_name(map, name), value;
-	const uint8_t *at;
-	int r = table_result(mdb_get(reader->txn, reader->table->meta, &key, &value));
-
-	if (r != 0)
-		return r;
-	if (value.mv_size != CURSOR_SIZE)
-		return -EUCLEAN;
-	at = value.mv_data;
-	memcpy(ret->table_id, at, 16);
-	ret->sequence = table_get_be64(at + 16);
-	ret->file = (struct map_identity){
-		.device = table_get_be64(at + 24),
-		.inode = table_get_be64(at + 32),
-		.size = (int64_t)table_get_be64(at + 40),
-		.changed = {.tv_sec = (time_t)table_get_be64(at + 48),
-			.tv_nsec = (long)table_get_be64(at + 56)},
-	};
 	return 0;
 }

@@ -157,7 +157,8 @@ static const struct option *find_option(enum option_scope scope, const char *nam
 
 /* ---- libconfuse's callbacks ---- */
 
-static void on_parse_error(cfg_t *cfg, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void on_parse_error(
+	cfg_t *cfg, const char *format, va_list arguments)
 {
 	_cleanup_(free_pointer) char *text = NULL;
 

@@ -46,7 +46,6 @@ class Logins(Case):
     def test_refused(self):
         rows = {
             "login address=10.0.0.1": "NO reason=private address=10.0.0.1 hint=lease_special",
-            "login address=127.0.0.1": "NO reason=own_address address=127.0.0.1",
             "login address=0.0.0.0": "NO reason=unspecified address=0.0.0.0",
             "login address=255.255.255.255": "NO reason=broadcast address=255.255.255.255",
             "login address=203.0.113.9 local=203.0.113.9":
@@ -57,6 +56,8 @@ class Logins(Case):
         for request, answer in rows.items():
             with self.subTest(request), self.dracd.stream("report") as report:
                 self.assertEqual(report.ask(request), answer)
+        # own_address, unless there is no network at all, not even loopback
+        self.assertRegex(self.dracd.login("127.0.0.1"), "^NO reason=(own_address|loopback) ")
         self.dracd.wait_for_log("refused 10.0.0.1 reason=private (to permit: lease_special)")
         self.assertFalse(self.dracd.admits("203.0.113.9"))
 

@@ -1,0 +1,41 @@
+"""The three system calls that Python 3.11 lacks: mount, setns, unshare."""
+
+import ctypes
+import os
+
+CLONE_NEWNET = 0x40000000
+MS_BIND = 0x1000
+MS_REC = 0x4000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result, what):
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def _bytes(text):
+    return None if text is None else os.fsencode(text)
+
+
+def mount(source, target, kind=None, flags=0, options=None):
+    """mount(2) by system call: mount(8) would resolve the /proc/self/fd/N that we rely on."""
+    result = _libc.mount(_bytes(source), _bytes(target), _bytes(kind), ctypes.c_ulong(flags), _bytes(options))
+    _check(result, f"mount {source} on {target}")
+
+
+def bind(source, target):
+    """Show the file or directory `source`, with what is mounted below it, at `target` too."""
+    mount(source, target, flags=MS_BIND | MS_REC)
+
+
+def join_network(namespace):
+    """Move the calling thread into the network namespace of the open file `namespace`."""
+    _check(_libc.setns(namespace, CLONE_NEWNET), "setns")
+
+
+def new_network():
+    """Give the calling thread a network namespace of its own."""
+    _check(_libc.unshare(CLONE_NEWNET), "unshare")

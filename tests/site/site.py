@@ -1,0 +1,124 @@
+"""One site: servers, dracd, and what a test or the demo does with them."""
+
+import os
+import signal
+import socket
+import sys
+
+from tests.site import dialogue, dovecot, dracd, network, postfix, roots, sendmail, wait
+
+OUTSIDE = "someone@outside.example"
+LOCAL = "alice@site.example"
+
+# The ways in which an MTA learns of a lease: name, port, and how it refuses.
+MTA_PORTS = {
+    **{f"postfix-{name}": postfix.PORTS[name] for name in ("policy", "socketmap", "hash")},
+    **{f"sendmail-{name}": port for name, port in sendmail.PORTS.items()},
+}
+
+LOOKUPS_AND_MAPS = """\
+lookup postfix    { protocol = policy     path = "/var/spool/postfix/dracd/policy"     group = postfix }
+lookup postfixmap { protocol = socketmap  path = "/var/spool/postfix/dracd/socketmap"  group = postfix }
+lookup sendmail   { protocol = socketmap  path = "/run/dracd/socketmap"  group = smmsp }
+map sendmail { type = hash  keys = sendmail  path = "/var/lib/dracd/maps/drac" }
+map access { type = hash  keys = access  path = "/var/lib/dracd/maps/access"  static = "/etc/mail/access" }
+map postfix { type = hash  keys = postfix  path = "/var/lib/dracd/maps/postfix" }
+"""
+
+
+class Site:
+    """Made inside a namespace; `configuration` is drac.conf, to which lookups and maps are added."""
+
+    def __init__(self, configuration, access="", client_access="", helper_options=None):
+        top = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        programs = os.path.join(top, os.environ.get("B", "build/out"))
+        trees = os.path.join(top, "build/trees", os.environ.get("DRACD_RELEASE", "bookworm"))
+        helper_options = helper_options or {}
+        self._programs = programs
+        os.umask(0o022)
+        self.network = network.Network()
+        self.roots = roots.Roots(os.path.join(top, "build/site"), programs, trees)
+        self.dracd = dracd.Dracd(self.roots)
+        self.dracd.configure(configuration + LOOKUPS_AND_MAPS)
+        self.dovecots = [dovecot.Dovecot(self.roots, mode, helper_options.get(mode, ""))
+                         for mode in dovecot.PORTS]
+        self.postfix = postfix.Postfix(self.roots, client_access)
+        self.sendmails = [sendmail.Sendmail(self.roots, name) for name in sendmail.PORTS]
+        sendmail.Sendmail.write_access(self.roots, access)
+        self._started = []
+
+    def start(self, *servers):
+        """Start servers together and return when all their ports accept."""
+        for server in servers:
+            server.start()
+            self._started.append(server)
+        for server in servers:
+            for port in server.ports():
+                for address in ("127.0.0.1", network.SERVER6):
+                    wait.until(lambda s=server, p=port, a=address: self._accepts(s, p, a),
+                               f"port {port} of {server.name}")
+
+    @staticmethod
+    def _accepts(server, port, address):
+        if server.ended() is not None:
+            raise OSError(f"{server.name} ended with {server.ended()}:\n{server.log()}")
+        with socket.socket(network.family_of(address), socket.SOCK_STREAM) as probe:
+            probe.settimeout(1)
+            return probe.connect_ex((address, port)) == 0
+
+    def start_all(self):
+        """Everything, in the order of a real boot: dracd before those who read its maps."""
+        if self.dracd.present:
+            self.dracd.start()
+        self.start(*self.dovecots, self.postfix, *self.sendmails)
+
+    # ---- what clients do ----
+
+    def relay(self, client, mta, recipient=OUTSIDE, limit=dialogue.LIMIT):
+        """The reply of an MTA, in a new session, to a RCPT from the address `client`."""
+        return dialogue.smtp_rcpt(self.network, client, self.port(mta), recipient, limit)
+
+    def session(self, client, mta):
+        """An SMTP session that stays open."""
+        return dialogue.Smtp(self.network, client, self.port(mta))
+
+    def login(self, client, protocol, mode, user="alice"):
+        """Log in and out; returns the reply and how long it took."""
+        ask = dialogue.imap_login if protocol == "imap" else dialogue.pop3_login
+        return ask(self.network, client, dovecot.PORTS[mode][protocol], user)
+
+    def anonymous_login(self, client, mode):
+        """Log in by IMAP as anonymous."""
+        return dialogue.imap_anonymous(self.network, client, dovecot.PORTS[mode]["imap"])
+
+    @staticmethod
+    def port(mta):
+        """The port of an MTA variant; postfix-static is there as well."""
+        return postfix.PORTS["static"] if mta == "postfix-static" else MTA_PORTS[mta]
+
+    # ---- when something went wrong ----
+
+    def logs(self, lines=25):
+        """The ends of all logs, as text; the whole logs are saved beside the test programs."""
+        folder = os.path.join(self._programs, "tests/site-logs")
+        parts = [("dracd", self.dracd.log())] if self.dracd.present else []
+        parts += [(server.name, server.log()) for server in self._started]
+        for name, text in parts:
+            roots.write_file(f"{folder}/{name}.log", text)
+        ends = "".join(f"---- {name}\n" + "".join(f"{line}\n" for line in text.splitlines()[-lines:])
+                       for name, text in parts)
+        return f"{ends}---- all of it: {folder}\n"
+
+
+def versions(site):
+    """The versions of the servers, by name, as their binaries tell."""
+    return {"Dovecot": dovecot.version(site.roots), "Postfix": postfix.version(site.roots),
+            "Sendmail": sendmail.version(site.roots)}
+
+
+def end_on_signals():
+    """Make SIGTERM and SIGHUP end the program as Ctrl-C does."""
+    def leave(number, _frame):
+        sys.exit(128 + number)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)

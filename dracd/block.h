@@ -17,7 +17,7 @@
 #include "dracd/prefix_set.h"
 
 enum {
-	BLOCKS_MAX = 10000,
+	BLOCKS_MAX = 1000, /* many more want a list: deny in drac.conf */
 	BLOCK_USER_SIZE = 256,
 	BLOCK_TEXT_SIZE = 256,
 };

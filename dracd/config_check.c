@@ -135,17 +135,29 @@ static bool is_repeated(const void *items, size_t count, size_t size, const char
 	return false;
 }
 
+static void check_lookup(
+	const struct config *config, size_t index, struct problems *problems)
+{
+	const struct lookup_settings *lookup = &config->lookups[index];
+
+	if (strcmp(lookup->socket.path, config->report.path) == 0 ||
+		strcmp(lookup->socket.path, config->control.path) == 0)
+		problems_add(problems, false,
+			"lookup %s: path is that of the report or control socket",
+			lookup->name);
+	for (size_t i = 0; i < index; i++)
+		if (strcmp(lookup->socket.path, config->lookups[i].socket.path) == 0)
+			problems_add(problems, false,
+				"lookup %s: path is that of lookup %s", lookup->name,
+				config->lookups[i].name);
+}
+
 void config_check(struct config *config, struct problems *problems)
 {
 	if (config->lease_time_usec > config->lease_time_max_usec)
 		problems_add(problems, false, "lease_time is longer than lease_time_max");
 	for (size_t i = 0; i < config->lookup_count; i++)
-		for (size_t j = 0; j < i; j++)
-			if (strcmp(config->lookups[i].socket.path,
-				    config->lookups[j].socket.path) == 0)
-				problems_add(problems, false,
-					"lookup %s: path is that of lookup %s",
-					config->lookups[i].name, config->lookups[j].name);
+		check_lookup(config, i, problems);
 	for (size_t i = 0; i < config->map_count; i++) {
 		check_map(config, &config->maps[i], problems);
 		for (size_t j = 0; j < i; j++)

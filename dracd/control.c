@@ -111,7 +111,10 @@ static void done_revoke(const struct outcome *outcome, void *context)
 
 	if (outcome->error < 0) {
 		control_fail(session, "temporary",
-			"refused from now on, but that could not be stored; see dracd's log");
+			outcome->in_force
+				? "refused while this dracd runs, but that could not be stored; see "
+				  "dracd's log"
+				: "not revoked: it could not be stored; see dracd's log");
 		return;
 	}
 	line_init(&line, "OK");

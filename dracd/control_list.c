@@ -74,6 +74,8 @@ static int visit_row(const struct expiry *row, void *context)
 		return TABLE_NOT_FOUND; /* nonzero: the walk ends */
 	listing->last = *row;
 	turn->rows++;
+	if (row->deadline_boot_usec <= turn->now.boot_usec)
+		return 0;
 	if (table_read_lease(session->daemon->core.reader, &row->key, &lease) != 0)
 		return 0;
 	if (*listing->service && strcmp(listing->service, lease.service) != 0)

@@ -9,8 +9,12 @@ static bool is_failed(const struct map_report *report)
 	return report->error || report->static_error;
 }
 
-static bool is_critical(const struct core *core)
+static bool is_critical(const struct daemon *daemon)
 {
+	const struct core *core = &daemon->core;
+
+	if (daemon->guardian.pid == 0 || core->blocks_unsaved)
+		return true;
 	for (size_t i = 0; i < publisher_map_count(core->publisher); i++)
 		if (is_failed(publisher_report(core->publisher, i)))
 			return true;
@@ -45,9 +49,9 @@ static void send_head(struct session *session)
 	line_init(&line, "dracd");
 	line_add(&line, "version", DRACD_VERSION);
 	line_add(&line, "state",
-		is_critical(core) ? "critical"
-		: shared          ? "warning"
-				  : "ok");
+		is_critical(session->daemon) ? "critical"
+		: shared                     ? "warning"
+					     : "ok");
 	line_add(&line, "mode",
 		core->config->mode == MODE_ENFORCE ? "enforce" : "observe");
 	line_add_number(&line, "up_ms",
@@ -179,9 +183,25 @@ static void send_maps(struct session *session)
 		send_map(session, i);
 }
 
+static void send_warning(struct session *session, const char *text)
+{
+	struct line line;
+
+	line_init(&line, "warning");
+	line_add(&line, "text", text);
+	control_send(session, &line);
+}
+
 static void send_warnings(struct session *session)
 {
 	struct core *core = &session->daemon->core;
+
+	if (session->daemon->guardian.pid == 0)
+		send_warning(session,
+			"the guardian has ended: if dracd is killed, its maps stay "
+			"open; restart dracd");
+	if (core->blocks_unsaved)
+		send_warning(session, "a revocation could not be stored; trying again");
 
 	for (size_t i = 0; i < core->shared.count; i++) {
 		char address[ADDRESS_TEXT_SIZE], text[192];

@@ -26,6 +26,17 @@ struct rules core_rules(const struct core *core)
 	};
 }
 
+void core_check_table(struct core *core, int error)
+{
+	if (error != -EUCLEAN || core->has_failed)
+		return;
+	core->has_failed = true;
+	log_message(LOG_ERR,
+		"table: it can no longer be used; ending, so that nothing stays open, and the "
+		"next start looks at it");
+	(void)sd_event_exit(core->event, error);
+}
+
 /* ---- ends ---- */
 
 /* Rows may go once their end is logged here and published by every map. */
@@ -77,6 +88,7 @@ static bool note_ends(struct core *core, struct moment now)
 	}
 	if (r < 0)
 		log_errno(LOG_ERR, r, "table: cannot read the expiry index");
+	core_check_table(core, r);
 	if (ends.count < ENDS_PER_TURN && core->ended.deadline_boot_usec < now.boot_usec)
 		core->ended = (struct expiry){.deadline_boot_usec = now.boot_usec};
 	return ends.count == ENDS_PER_TURN;
@@ -120,14 +132,20 @@ void core_arm_timer(struct core *core, uint64_t at)
 	struct moment now = clock_now();
 	uint64_t block = blocks_next_end(core->blocks, now);
 	struct expiry next;
+	int r = 0;
 
 	if (at == 0) {
 		at = UINT64_MAX;
-		if (table_reader_begin(core->reader) == 0) {
-			if (table_next_expiry(core->reader, &core->ended, &next) == 0)
-				at = next.deadline_boot_usec;
+		r = table_reader_begin(core->reader);
+		if (r == 0) {
+			r = table_next_expiry(core->reader, &core->ended, &next);
 			table_reader_end(core->reader);
 		}
+		if (r == 0)
+			at = next.deadline_boot_usec;
+		else if (r < 0) /* tried again */
+			at = clock_add(now.boot_usec, USEC_PER_SEC);
+		core_check_table(core, r);
 	}
 	if (block < at)
 		at = block;
@@ -156,16 +174,11 @@ int core_refresh_own(struct core *core)
 static int on_tidy(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct core *core = userdata;
-	struct prefix_set own = {0};
 	struct store_op *op;
 
 	(void)usec;
-	if (own_address_read(&own) == 0) {
-		prefix_set_done(&core->own);
-		core->own = own;
-	} else {
-		prefix_set_done(&own);
-	}
+	(void)core_refresh_own(core);
+	core_save_blocks_again(core);
 	if (core->state.ipv4 + core->state.ipv6 > 0) {
 		op = store_op_new(STORE_TIDY, core_done_tidy, core);
 		if (op)
@@ -197,6 +210,8 @@ static void on_progress(void *context)
 
 	if (!core->publisher)
 		return;
+	for (size_t i = 0; i < publisher_map_count(core->publisher); i++)
+		core_check_table(core, publisher_report(core->publisher, i)->table_error);
 	allow_delete(core);
 	core_check_waiters(core);
 	if (!core->is_ready && publisher_is_ready(core->publisher)) {
@@ -259,6 +274,8 @@ int core_reload(struct core *core, struct problems *problems)
 	core->config = config;
 	(void)core_refresh_own(core); /* tried again within a minute */
 	publisher_set_rules(core->publisher, core->config, core->blocks, rebuild);
+	publisher_wake(
+		core->publisher, WAKE_CHANGES); /* static files are looked at too */
 	if (lists)
 		rejudge(core);
 	return 0;
@@ -276,8 +293,10 @@ int core_find(struct core *core, const struct address *address, struct moment no
 	r = table_reader_begin(core->reader);
 	if (r < 0)
 		return r;
-	r = table_find(core->reader, address, core->state.lengths, ret_lease);
+	r = table_find(
+		core->reader, address, core->state.lengths, now.boot_usec, ret_lease);
 	table_reader_end(core->reader);
+	core_check_table(core, r);
 	if (r < 0)
 		return r;
 	return (int)guard_admit(&rules, address, r == 0 ? ret_lease : NULL, now);
@@ -401,9 +420,11 @@ int core_start(struct core *core, int directory, const uint8_t boot_id[16])
 	return r;
 }
 
-void core_stop(struct core *core)
+bool core_stop(struct core *core)
 {
-	core->publisher = publisher_stop(core->publisher);
+	bool withdrawn = publisher_stop(core->publisher);
+
+	core->publisher = NULL;
 	core->store = store_stop(core->store);
 	core_drop_waiters(core);
 	sd_event_source_disable_unref(core->timer);
@@ -414,4 +435,5 @@ void core_stop(struct core *core)
 	core->blocks = blocks_unref(core->blocks);
 	prefix_set_done(&core->own);
 	prefix_set_done(&core->shared);
+	return withdrawn;
 }

@@ -21,7 +21,8 @@ struct outcome {
 	int error;          /* negative errno: not stored; nothing below counts */
 	enum reason reason; /* REASON_OK, or why a login got no lease */
 	bool is_new;
-	bool waited;        /* publication was asked for */
+	bool waited;   /* publication was asked for */
+	bool in_force; /* of a revocation, also if error: it is refused from now on */
 	unsigned maps_late; /* had not published within the time, or are in error */
 	struct lease lease;
 	struct table_ended ended;
@@ -60,6 +61,8 @@ struct core {
 		struct core *core); /* once all maps have been published, or tried */
 	void *daemon;               /* of the caller, for ready() */
 	bool is_ready;
+	bool has_failed;     /* the table; dracd is ending */
+	bool blocks_unsaved; /* they are in force, but the file could not be written */
 };
 
 /* Starts the store and the publisher on what was loaded: config, blocks and own are set,
@@ -67,8 +70,9 @@ struct core {
 int core_start(struct core *core, int directory, const uint8_t boot_id[16])
 	__attribute__((warn_unused_result));
 
-/* Withdraws the maps, stops the threads and releases all that core holds. */
-void core_stop(struct core *core);
+/* Withdraws the maps, stops the threads and releases all that core holds.  True if every
+ * map is withdrawn. */
+bool core_stop(struct core *core);
 
 /* Reads the addresses of this host again; on an error the old ones stay. */
 int core_refresh_own(struct core *core);

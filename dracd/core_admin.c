@@ -10,6 +10,7 @@ void core_done_tidy(struct store_op *op)
 {
 	if (op->result < 0)
 		log_errno(LOG_ERR, op->result, "table: cannot delete what is over");
+	core_check_table(op->context, op->result);
 	store_op_free(op);
 }
 
@@ -40,14 +41,20 @@ static void done_revoke(struct store_op *op)
 
 	request->outcome.error = op->result < 0 ? op->result : 0;
 	request->outcome.ended = op->ended;
+	core->blocks_unsaved = op->blocks && op->saved < 0;
 	store_op_free(op);
 	if (request->outcome.error) {
 		log_errno(LOG_ERR, request->outcome.error, "cannot store a revocation");
+		core_check_table(core, request->outcome.error);
+		/* what is in force is refused by the maps as well, though its rows stay
+		 */
+		if (request->outcome.in_force)
+			publisher_wake(core->publisher, WAKE_REBUILD | WAKE_REVOKED);
 		core_answer(request);
 		return;
 	}
 	log_revoked(request, "revoked");
-	publisher_wake(core->publisher, WAKE_CHANGES);
+	publisher_wake(core->publisher, WAKE_CHANGES | WAKE_REVOKED);
 	core_wait(request, sequence);
 }
 
@@ -74,6 +81,7 @@ static int start_revoke(struct core *core, struct request *request, uint64_t hol
 			return r;
 		}
 		core_set_blocks(core, blocks);
+		request->outcome.in_force = true;
 	}
 	op->blocks = blocks;
 	op->is_user = block->is_user;
@@ -98,6 +106,29 @@ void core_revoke(struct core *core, const struct block *block, uint64_t hold_use
 	failed.error = start_revoke(core, request, hold_usec);
 	if (failed.error < 0)
 		core_answer_later(request, &failed);
+}
+
+static void done_save_again(struct store_op *op)
+{
+	struct core *core = op->context;
+
+	core->blocks_unsaved = op->result < 0;
+	if (op->result == 0)
+		log_message(LOG_INFO, "the blocks are stored again");
+	store_op_free(op);
+}
+
+void core_save_blocks_again(struct core *core)
+{
+	struct store_op *op;
+
+	if (!core->blocks_unsaved)
+		return;
+	op = store_op_new(STORE_BLOCKS, done_save_again, core);
+	if (!op)
+		return;
+	op->blocks = blocks_ref(core->blocks);
+	store_submit(core->store, op);
 }
 
 static void done_unblock(struct store_op *op)
@@ -155,7 +186,7 @@ static void done_flush(struct store_op *op)
 	}
 	log_message(LOG_INFO, "flushed leases=%llu",
 		(unsigned long long)request->outcome.ended.leases);
-	publisher_wake(request->core->publisher, WAKE_CHANGES);
+	publisher_wake(request->core->publisher, WAKE_CHANGES | WAKE_REVOKED);
 	core_wait(request, sequence);
 }
 

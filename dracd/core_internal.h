@@ -40,6 +40,14 @@ void core_set_blocks(struct core *core, struct blocks *blocks);
 /* Sets the timer to at (boot clock), or with 0 to the next end of a lease or a block. */
 void core_arm_timer(struct core *core, uint64_t at);
 
+/* Tries to save the blocks that could not be saved. */
+void core_save_blocks_again(struct core *core);
+
 void core_done_tidy(struct store_op *op);
+
+/* A table that can no longer be read or written (-EUCLEAN) ends dracd: the maps are
+ * withdrawn, and the next start checks the table and moves it aside.  Other errors are
+ * left to the caller. */
+void core_check_table(struct core *core, int error);
 
 #endif

@@ -81,6 +81,7 @@ static void done_login(struct store_op *op)
 	if (outcome->error) {
 		counters->errors++;
 		log_errno(LOG_ERR, outcome->error, "table: cannot store a login");
+		core_check_table(core, outcome->error);
 	} else if (outcome->reason != REASON_OK) {
 		stats_refused(&core->stats, &request->login, outcome->reason, now);
 		log_refused(&request->login, outcome->reason);

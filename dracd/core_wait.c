@@ -45,17 +45,19 @@ static struct waiter *add_waiter(
 	return waiter;
 }
 
-/* The timer stands at the earliest end of a budget. */
-static void arm_wait_timer(struct core *core)
+/* The timer stands at the earliest end of a budget, or before it. */
+static void arm_wait_timer(struct core *core, uint64_t until)
 {
-	uint64_t earliest = UINT64_MAX;
+	uint64_t armed = UINT64_MAX;
+	int enabled = SD_EVENT_OFF;
 
-	for (const struct waiter *at = core->waiters; at; at = at->next)
-		if (at->until < earliest)
-			earliest = at->until;
-	(void)sd_event_source_set_time(core->waiting, earliest);
-	(void)sd_event_source_set_enabled(
-		core->waiting, core->waiters ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+	(void)sd_event_source_get_enabled(core->waiting, &enabled);
+	if (enabled != SD_EVENT_OFF)
+		(void)sd_event_source_get_time(core->waiting, &armed);
+	if (until >= armed)
+		return;
+	(void)sd_event_source_set_time(core->waiting, until);
+	(void)sd_event_source_set_enabled(core->waiting, SD_EVENT_ONESHOT);
 }
 
 void core_answer_later(struct request *request, const struct outcome *outcome)
@@ -65,7 +67,7 @@ void core_answer_later(struct request *request, const struct outcome *outcome)
 	request->outcome = *outcome;
 	/* a waiter whose time is up: the timer's next turn answers it */
 	if (add_waiter(request, 0, 0))
-		arm_wait_timer(core);
+		arm_wait_timer(core, 0);
 	else
 		core_answer(request);
 }
@@ -86,7 +88,7 @@ static bool is_published(struct core *core, struct waiter *waiter)
 
 void core_check_waiters(struct core *core)
 {
-	uint64_t now = clock_now().boot_usec;
+	uint64_t now = clock_now().boot_usec, earliest = UINT64_MAX;
 	struct waiter **at = &core->waiters, *ready = NULL, **last = &ready;
 
 	while (*at) {
@@ -98,10 +100,13 @@ void core_check_waiters(struct core *core)
 			*last = waiter;
 			last = &waiter->next;
 		} else {
+			if (waiter->until < earliest)
+				earliest = waiter->until;
 			at = &waiter->next;
 		}
 	}
-	arm_wait_timer(core);
+	if (core->waiters)
+		arm_wait_timer(core, earliest);
 	while (ready) {
 		struct waiter *waiter = ready;
 
@@ -137,10 +142,16 @@ void core_wait(struct request *request, uint64_t sequence)
 		waiter = add_waiter(request, sequence,
 			clock_add(request->outcome.time.boot_usec, request->wait_usec));
 	}
-	if (!waiter)
+	if (!waiter) {
 		core_answer(request);
-	else
-		core_check_waiters(core);
+	} else if (is_published(core, waiter)) {
+		/* it is the first of the list */
+		core->waiters = waiter->next;
+		free(waiter);
+		core_answer(request);
+	} else {
+		arm_wait_timer(core, waiter->until);
+	}
 }
 
 void core_drop_waiters(struct core *core)

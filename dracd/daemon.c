@@ -275,13 +275,15 @@ static int open_state(struct daemon *daemon, struct moment now)
 		log_message(LOG_ERR, "%s: another dracd uses this directory", path);
 	else if (r < 0)
 		log_errno(LOG_ERR, r, "cannot use state_directory %s", path);
-	if (r == 0)
-		r = load_blocks(daemon, now);
+	/* before anything that can fail: a start that fails withdraws what an earlier end
+	 * has left open */
 	if (r == 0) {
 		r = guardian_start(daemon->started, &daemon->guardian);
 		if (r < 0)
 			log_errno(LOG_ERR, r, "cannot start the guardian");
 	}
+	if (r == 0)
+		r = load_blocks(daemon, now);
 	if (r == 0)
 		r = state_open_table(daemon->directory, daemon->started, daemon->boot_id,
 			now, &daemon->core.table);
@@ -320,6 +322,8 @@ int daemon_start(struct daemon *daemon, const char *config_file, struct config *
 	if (r >= 0)
 		r = add_signals(daemon);
 	if (r >= 0)
+		r = sd_event_set_watchdog(core->event, true);
+	if (r >= 0)
 		r = sd_event_add_time_relative(core->event, NULL, CLOCK_MONOTONIC,
 			READY_SECONDS * USEC_PER_SEC, 0, on_ready_timeout, daemon);
 	if (r >= 0)
@@ -334,7 +338,8 @@ int daemon_run(struct daemon *daemon)
 
 void daemon_stop(struct daemon *daemon)
 {
-	bool was_open = daemon->core.table != NULL;
+	bool withdrawn;
+	int r = -ENOENT;
 
 	(void)sd_notify(0, "STOPPING=1");
 	for (size_t i = 0; i < daemon->lookup_count; i++)
@@ -342,16 +347,17 @@ void daemon_stop(struct daemon *daemon)
 	free(daemon->lookups);
 	server_close(daemon->control);
 	server_close(daemon->report);
-	core_stop(&daemon->core);
-	daemon->core.table = table_close(daemon->core.table);
-	if (was_open)
+	withdrawn = core_stop(&daemon->core);
+	if (daemon->core.table)
+		r = table_close(daemon->core.table);
+	if (r == 0 && !daemon->core.has_failed)
 		state_mark_clean(daemon->directory);
-	guardian_stop(&daemon->guardian);
+	guardian_stop(&daemon->guardian, withdrawn);
 	sd_event_unref(daemon->core.event);
 	config_unref(daemon->started);
 	close_fd(&daemon->directory);
 	close_fd(&daemon->lock);
-	if (was_open)
+	if (withdrawn)
 		log_message(LOG_INFO,
 			"stopped; leases are withdrawn from every lookup and map");
 }

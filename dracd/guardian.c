@@ -12,6 +12,11 @@
 #include "dracd/log.h"
 #include "dracd/map_file.h"
 
+enum {
+	WITHDRAW_TRIES = 4,
+	WITHDRAW_WAIT_USEC = 1000000,
+};
+
 /* True if dracd has ended cleanly, false if the pipe ended without a word. */
 static bool wait_for_end(int pipe)
 {
@@ -24,7 +29,8 @@ static bool wait_for_end(int pipe)
 	return got == 1;
 }
 
-static void withdraw_map(const struct map_config *config)
+/* True if the map is withdrawn. */
+static bool withdraw_map(const struct map_config *config)
 {
 	struct access_problem problem = {0};
 	struct access *access = NULL;
@@ -42,11 +48,27 @@ static void withdraw_map(const struct map_config *config)
 	if (r == 0)
 		r = map_file_withdraw(map, access);
 	if (r < 0)
-		log_errno(LOG_ERR, r,
-			"map %s: cannot withdraw %s; its leases stay open until dracd is back",
-			config->name, config->path);
+		log_errno(LOG_ERR, r, "map %s: cannot withdraw %s", config->name,
+			config->path);
 	map_close(map);
 	access_free(access);
+	return r == 0;
+}
+
+/* Tries each map until it is withdrawn; but not for ever, as dracd waits for us to start.
+ */
+static void withdraw_maps(const struct config *config)
+{
+	for (size_t i = 0; i < config->map_count; i++) {
+		unsigned tries = WITHDRAW_TRIES;
+
+		while (!withdraw_map(&config->maps[i]) && --tries > 0)
+			usleep(WITHDRAW_WAIT_USEC);
+		if (tries == 0)
+			log_message(LOG_ERR,
+				"map %s: its leases stay open until dracd is back",
+				config->maps[i].name);
+	}
 }
 
 /* A session of its own, so that a terminal's Ctrl-C or hang-up is dracd's alone. */
@@ -66,8 +88,7 @@ static void run_guardian(const struct config *config, int pipe)
 		config->lookup_count, config->map_count);
 	for (size_t i = 0; i < config->lookup_count; i++)
 		(void)unlink(config->lookups[i].socket.path);
-	for (size_t i = 0; i < config->map_count; i++)
-		withdraw_map(&config->maps[i]);
+	withdraw_maps(config);
 	_exit(0);
 }
 
@@ -92,11 +113,11 @@ int guardian_start(const struct config *config, struct guardian *ret)
 	return 0;
 }
 
-void guardian_stop(struct guardian *guardian)
+void guardian_stop(struct guardian *guardian, bool withdrawn)
 {
 	if (guardian->pid == 0)
 		return;
-	if (write(guardian->pipe, "c", 1) < 0)
+	if (withdrawn && write(guardian->pipe, "c", 1) < 0)
 		log_errno(LOG_WARNING, -errno, "the guardian is gone");
 	close(guardian->pipe);
 	while (waitpid(guardian->pid, NULL, 0) < 0 && errno == EINTR)

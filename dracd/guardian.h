@@ -22,7 +22,7 @@ struct guardian {
 int guardian_start(const struct config *config, struct guardian *ret)
 	__attribute__((warn_unused_result));
 
-/* Tells it that all is withdrawn already, and waits for its end. */
-void guardian_stop(struct guardian *guardian);
+/* Waits for its end.  If all is withdrawn already it is told so; else it withdraws. */
+void guardian_stop(struct guardian *guardian, bool withdrawn);
 
 #endif

@@ -113,6 +113,7 @@ static int apply_row(struct map_worker *worker, const struct row *row)
 			r = map_delete(worker->map, keys.key[i]);
 		if (r < 0)
 			return r;
+		worker->changed = worker->changed || r != MAP_UNCHANGED;
 		if (!given && r != MAP_UNCHANGED)
 			worker->now.entries += value ? 1 : UINT64_MAX;
 		worker->deletes += !value;
@@ -130,8 +131,14 @@ struct copy {
 	struct expiry last;
 };
 
+/* While the static rows are unknown nobody is let in: one of them may be the REJECT that
+ * matters. */
 static bool is_admitted(const struct copy *copy, const struct lease *lease)
 {
+	const struct map_worker *worker = copy->worker;
+
+	if (worker->settings.map->static_path && !worker->access)
+		return false;
 	return copy->rules.config->mode == MODE_ENFORCE &&
 	       guard_admit(&copy->rules, &lease->address, lease, copy->now) == REASON_OK;
 }
@@ -199,10 +206,13 @@ static int copy_rows(struct map_worker *worker, struct copy *copy, uint64_t *ret
 
 /* ---- one run ---- */
 
+/* Sets worker->changed if there is a new file: a replacement costs readers a restart, so
+ * a delta that changes nothing is dropped. */
 static int write_map(struct map_worker *worker, const struct rows *rows, bool rebuild)
 {
 	int r;
 
+	worker->changed = rebuild;
 	if (rebuild) {
 		worker->now.entries = worker->access ? access_count(worker->access) : 0;
 		worker->now.unexpressed = 0;
@@ -215,11 +225,19 @@ static int write_map(struct map_worker *worker, const struct rows *rows, bool re
 	}
 	for (size_t i = 0; i < rows->count && r == 0; i++)
 		r = apply_row(worker, &rows->items[i]);
-	if (r == 0)
-		r = map_commit(worker->map, &worker->file);
-	else
-		map_abort(worker->map);
+	if (r == 0 && worker->changed)
+		return map_commit(worker->map, &worker->file);
+	map_abort(worker->map);
 	return r;
+}
+
+static void note_publication(struct map_worker *worker, struct moment start)
+{
+	struct moment end = clock_now();
+
+	worker->now.published_boot_usec = end.boot_usec;
+	worker->now.published_wall_usec = end.wall_usec;
+	worker->now.duration_usec = end.boot_usec - start.boot_usec;
 }
 
 /* Publishes what a snapshot taken now says.  -ESTALE: the file is not the one we wrote.
@@ -237,11 +255,11 @@ static int publish(struct map_worker *worker, struct config *config,
 	};
 	uint64_t sequence;
 	struct map_identity in_place;
-	struct moment end;
 	int r;
 
 	worker->now.step = "read the table";
 	r = copy_rows(worker, &copy, &sequence, &rebuild);
+	worker->now.table_error = r < 0 ? r : 0;
 	if (r != 0)
 		return r < 0 ? r : -EUCLEAN;
 	if (!rebuild && (map_identify(worker->map, &in_place) < 0 ||
@@ -252,10 +270,8 @@ static int publish(struct map_worker *worker, struct config *config,
 		worker->now.step = map_failed_step(worker->map);
 		if (r < 0)
 			return r;
-		end = clock_now();
-		worker->now.published_boot_usec = end.boot_usec;
-		worker->now.published_wall_usec = end.wall_usec;
-		worker->now.duration_usec = end.boot_usec - copy.now.boot_usec;
+		if (worker->changed)
+			note_publication(worker, copy.now);
 	}
 	worker->now.has_published = true;
 	worker->now.sequence = sequence;
@@ -292,7 +308,6 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 	r = open_map(worker);
 	if (r < 0)
 		return r;
-	/* a static file that cannot be read is an alarm, but keeps no lease open */
 	worker->now.static_error = refresh_static(worker, &rebuild);
 	if (why & WAKE_WITHDRAW)
 		return withdraw(worker);

@@ -10,8 +10,10 @@
 /* After a failure the next try is this much later, doubling up to the maximum. */
 #define RETRY_MIN_USEC (USEC_PER_SEC)
 #define RETRY_MAX_USEC (60 * USEC_PER_SEC)
-/* A publication that took long is followed by nine times as long without one. */
+/* A publication that took long is followed by nine times as long without one, within
+ * reason: an end must not wait for ever. */
 #define REST_FACTOR 9
+#define REST_MAX_USEC (5 * USEC_PER_SEC)
 
 /* ---- the thread ---- */
 
@@ -24,6 +26,10 @@ static uint64_t not_before(const struct map_worker *worker, unsigned why)
 
 	if (why & WAKE_WITHDRAW)
 		return 0;
+	if (why & WAKE_REVOKED)
+		return worker->retry_at;
+	if (rest > REST_MAX_USEC)
+		rest = REST_MAX_USEC;
 	if (why & (WAKE_REBUILD | WAKE_CHANGES))
 		interval = map->interval_usec;
 	if (why & WAKE_ENDS && map->end_interval_usec < interval)
@@ -58,6 +64,8 @@ static unsigned next_reason(struct map_worker *worker)
 	for (;;) {
 		uint64_t now = clock_now().boot_usec, at = UINT64_MAX;
 
+		if (worker->stopping && !(worker->why & WAKE_WITHDRAW))
+			return 0;
 		if (worker->why)
 			at = not_before(worker, worker->why);
 		if (at <= now) {
@@ -66,8 +74,6 @@ static unsigned next_reason(struct map_worker *worker)
 			worker->why = 0;
 			return why;
 		}
-		if (worker->stopping)
-			return 0;
 		wait_until(worker, at, now);
 	}
 }
@@ -111,6 +117,8 @@ static void *run_worker(void *argument)
 		if (why & WAKE_WITHDRAW)
 			break;
 	}
+	worker->has_withdrawn = true;
+	pthread_cond_signal(&worker->withdrawn);
 	pthread_mutex_unlock(&worker->lock);
 	return NULL;
 }
@@ -120,6 +128,7 @@ static void *run_worker(void *argument)
 static struct map_worker *free_worker(struct map_worker *worker)
 {
 	pthread_cond_destroy(&worker->wake);
+	pthread_cond_destroy(&worker->withdrawn);
 	pthread_mutex_destroy(&worker->lock);
 	table_reader_close(worker->reader);
 	map_close(worker->map);
@@ -138,6 +147,7 @@ static void init_lock(struct map_worker *worker)
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&worker->wake, &monotonic);
+	pthread_cond_init(&worker->withdrawn, NULL);
 	pthread_condattr_destroy(&monotonic);
 }
 
@@ -192,6 +202,16 @@ struct map_report map_worker_report(struct map_worker *worker)
 	report = worker->report;
 	pthread_mutex_unlock(&worker->lock);
 	return report;
+}
+
+bool map_worker_withdraw(struct map_worker *worker, struct map_report *ret_report)
+{
+	pthread_mutex_lock(&worker->lock);
+	while (!worker->has_withdrawn)
+		pthread_cond_wait(&worker->withdrawn, &worker->lock);
+	*ret_report = worker->report;
+	pthread_mutex_unlock(&worker->lock);
+	return ret_report->error == 0;
 }
 
 struct map_worker *map_worker_stop(struct map_worker *worker)

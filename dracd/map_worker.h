@@ -17,12 +17,14 @@ enum {
 	WAKE_CHANGES = 1 << 0,  /* the feed has grown */
 	WAKE_ENDS = 1 << 1,     /* leases have ended */
 	WAKE_REBUILD = 1 << 2,  /* rules or the static file changed, or somebody asks */
+	WAKE_REVOKED = 1 << 4,  /* somebody is shut out: at once, whatever the interval */
 	WAKE_WITHDRAW = 1 << 3, /* publish the static rows alone, and stop */
 };
 
 /* What a worker has come to; a copy for the loop. */
 struct map_report {
 	int error;            /* 0, or the negative errno of the last run */
+	int table_error;      /* of its reading the table */
 	const char *step;     /* what it was doing; static */
 	int static_error;     /* of the static file: the rows of the last good one stay */
 	unsigned static_line; /* where it is malformed; 0: as a whole */
@@ -35,7 +37,8 @@ struct map_report {
 	uint64_t published_wall_usec;
 	uint64_t duration_usec; /* of the last publication */
 	uint64_t entries;
-	uint64_t unexpressed; /* leases that this map cannot hold, at the last rebuild */
+	uint64_t unexpressed; /* leases that this map cannot hold, since the last rebuild
+			       */
 };
 
 struct map_worker;
@@ -56,6 +59,10 @@ void map_worker_wake(struct map_worker *worker, unsigned why, struct config *con
 	struct blocks *blocks);
 
 struct map_report map_worker_report(struct map_worker *worker);
+
+/* Waits for the withdrawal that it was woken for; true if it succeeded.  *ret_report
+ * tells. */
+bool map_worker_withdraw(struct map_worker *worker, struct map_report *ret_report);
 
 /* Ends the thread (after a run under way, and after a withdrawal that was asked for) and
  * frees it.  NULL is a no-op.  Returns NULL. */

@@ -13,9 +13,10 @@ struct map_worker {
 	pthread_t thread;
 
 	pthread_mutex_t lock; /* over these */
-	pthread_cond_t wake;
+	pthread_cond_t wake, withdrawn;
 	unsigned why;
 	bool stopping;
+	bool has_withdrawn; /* or tried to; the thread is ending */
 	struct config *config;
 	struct blocks *blocks;
 	struct map_report report;
@@ -28,6 +29,7 @@ struct map_worker {
 	struct map_report now;
 	struct expiry ended;      /* ends up to this row are applied */
 	struct map_identity file; /* that was published last */
+	bool changed;             /* the last run has written a new file */
 	uint64_t deletes;         /* since the last rebuild */
 	uint64_t retry_usec;
 	uint64_t retry_at; /* boot clock */

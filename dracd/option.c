@@ -251,10 +251,11 @@ static const char *parse_accounts(
 	struct passwd *entry;
 	unsigned id;
 
+	(void)option;
 	if (!parse_id(text, &id)) {
 		entry = getpwnam(text);
-		/* drac-login is there once Dovecot's helper is set up */
-		if (!entry && strstr(option->fallback, text))
+		/* it is there once Dovecot's helper is set up */
+		if (!entry && strcmp(text, "drac-login") == 0)
 			return NULL;
 		if (!entry)
 			return "no such account on this host";

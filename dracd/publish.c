@@ -192,7 +192,7 @@ static int start_worker(struct publisher *publisher, struct watched *map)
 	return r;
 }
 
-static struct publisher *free_publisher(struct publisher *publisher)
+static void free_publisher(struct publisher *publisher)
 {
 	sd_event_source_disable_unref(publisher->source);
 	for (size_t i = 0; i < publisher->count; i++) {
@@ -205,7 +205,6 @@ static struct publisher *free_publisher(struct publisher *publisher)
 	blocks_unref(publisher->blocks);
 	free(publisher->maps);
 	free(publisher);
-	return NULL;
 }
 
 int publisher_start(const struct publisher_settings *settings, struct config *config,
@@ -255,6 +254,8 @@ void publisher_set_rules(struct publisher *publisher, struct config *config,
 
 void publisher_wake(struct publisher *publisher, unsigned why)
 {
+	if (!publisher)
+		return;
 	for (size_t i = 0; i < publisher->count; i++)
 		map_worker_wake(publisher->maps[i].worker, why, publisher->config,
 			publisher->blocks);
@@ -307,24 +308,32 @@ uint64_t publisher_ends_through(const struct publisher *publisher)
 	for (size_t i = 0; i < publisher->count; i++) {
 		const struct map_report *report = &publisher->maps[i].report;
 
-		/* a map in error is rebuilt when it recovers, and needs no row for it */
-		if (!report->error && report->ends_through < through)
+		/* also of a map in error: the rebuild by which it recovers is of a
+		 * snapshot that may be older than an end */
+		if (report->ends_through < through)
 			through = report->ends_through;
 	}
 	return through;
 }
 
-struct publisher *publisher_stop(struct publisher *publisher)
+bool publisher_stop(struct publisher *publisher)
 {
+	bool withdrawn = true;
+
 	if (!publisher)
-		return NULL;
+		return false;
 	publisher_wake(publisher, WAKE_WITHDRAW);
 	for (size_t i = 0; i < publisher->count; i++) {
 		struct watched *map = &publisher->maps[i];
 
 		sd_event_source_disable_unref(map->static_watch);
 		map->static_watch = NULL;
+		if (!map_worker_withdraw(map->worker, &map->report)) {
+			log_failure(map);
+			withdrawn = false;
+		}
 		map->worker = map_worker_stop(map->worker);
 	}
-	return free_publisher(publisher);
+	free_publisher(publisher);
+	return withdrawn;
 }

@@ -33,7 +33,7 @@ int publisher_start(const struct publisher_settings *settings, struct config *co
 void publisher_set_rules(struct publisher *publisher, struct config *config,
 	struct blocks *blocks, bool rebuild);
 
-/* Wakes all workers; why as in map_worker.h. */
+/* Wakes all workers; why as in map_worker.h.  NULL is a no-op: dracd is ending. */
 void publisher_wake(struct publisher *publisher, unsigned why);
 
 /* True once every worker has tried to publish. */
@@ -52,7 +52,8 @@ unsigned publisher_late(
 /* Up to which deadline (boot clock) every map has published the ends. */
 uint64_t publisher_ends_through(const struct publisher *publisher);
 
-/* Withdraws: publishes the static rows alone, ends the workers.  Returns NULL. */
-struct publisher *publisher_stop(struct publisher *publisher);
+/* Withdraws: publishes the static rows alone, ends the workers, frees.  True if every map
+ * is withdrawn.  NULL: nothing was withdrawn, false. */
+bool publisher_stop(struct publisher *publisher);
 
 #endif

@@ -32,7 +32,7 @@ struct protocol {
 
 	/* Takes one request from the start of data (writable, length octets, one octet of
 	 * room after them) and returns how many octets it was; 0 if it is not yet whole;
-	 * a negative errno to close after what was written is sent.  Not called while
+	 * a negative errno to close at once.  Not called while
 	 * paused. */
 	ssize_t (*consume)(struct connection *connection, char *data, size_t length);
 
@@ -44,7 +44,7 @@ struct protocol {
 };
 
 enum {
-	WRITE_BUFFER_MAX = 256 * 1024
+	WRITE_BUFFER_MAX = 2 * 1024 * 1024
 };
 
 struct server_settings {

@@ -61,9 +61,11 @@ static bool is_suspect(int directory, const uint8_t boot_id[16])
 	struct words words;
 	char now[33];
 	size_t length;
+	int r;
 
-	if (file_read(directory, MARKER, MARKER_SIZE_MAX, &text, &length) < 0)
-		return false;
+	r = file_read(directory, MARKER, MARKER_SIZE_MAX, &text, &length);
+	if (r < 0)
+		return r != -ENOENT;
 	text[strcspn(text, "\n")] = '\0';
 	format_id(boot_id, now);
 	if (words_parse(text, strlen(text), &words, &problem) < 0)

@@ -111,37 +111,35 @@ static bool is_admitted(const struct lease *lease, void *context)
 	return reason == REASON_OK || reason == REASON_NO_LEASE;
 }
 
-static int save_blocks(struct store *store, const struct store_op *op, struct moment now)
+/* Files first: a revocation is on the disk before the table shows it.  What cannot be
+ * saved fails alone. */
+static void save_blocks(struct store *store, struct queue *batch, struct moment now)
 {
-	if (!op->blocks)
-		return 0;
-	return blocks_save(op->blocks, store->settings.directory, BLOCKS_FILE,
-		store->settings.boot_id, now);
+	for (struct store_op *op = batch->first; op; op = op->next)
+		op->saved = op->blocks && op->kind != STORE_REJUDGE
+				    ? blocks_save(op->blocks, store->settings.directory,
+					      BLOCKS_FILE, store->settings.boot_id, now)
+				    : 0;
 }
 
-static int apply_op(struct store *store, struct store_op *op, struct moment now)
+static int apply_op(struct store *store, struct store_op *op)
 {
 	struct table *table = store->settings.table;
-	int r;
 
 	switch (op->kind) {
 	case STORE_LOGIN:
 		return table_login(table, &op->address, &op->login, op->usec, op->time,
 			op->max_per_user, &op->grant);
 	case STORE_REVOKE:
-		r = save_blocks(store, op, now);
-		if (r < 0)
-			return r;
 		return op->is_user ? table_end_user(table, op->login.user, &op->ended)
 				   : table_end_prefix(table, &op->address, &op->ended);
-	case STORE_BLOCKS:
-		return save_blocks(store, op, now);
 	case STORE_FLUSH:
 		return table_end_all(table, &op->ended);
 	case STORE_REJUDGE:
 		return table_end_unless(table, is_admitted, op, &op->ended);
 	case STORE_TRIM:
 		return table_trim(table, op->trim);
+	case STORE_BLOCKS:
 	case STORE_TIDY:
 		return 0;
 	}
@@ -160,9 +158,9 @@ static int apply_batch(struct store *store, struct queue *batch, struct moment n
 	if (r == 0)
 		r = table_delete_over(table, through, DELETE_PER_COMMIT);
 	for (struct store_op *op = batch->first; op && r == 0; op = op->next) {
-		op->result = apply_op(store, op, now);
+		op->result = op->saved < 0 ? op->saved : apply_op(store, op);
 		sync = sync || op->kind == STORE_REVOKE || op->kind == STORE_FLUSH;
-		if (op->result < 0)
+		if (op->result < 0 && op->saved == 0)
 			r = op->result;
 	}
 	if (r == 0)
@@ -171,15 +169,48 @@ static int apply_batch(struct store *store, struct queue *batch, struct moment n
 	return r;
 }
 
+/* A renewal that was committed only after the old deadline: a map may have applied that
+ * end from a snapshot in between, so it is told to look again. */
+static void touch_late_renewals(struct store *store, struct queue *batch)
+{
+	struct table *table = store->settings.table;
+	struct moment now = clock_now();
+	bool begun = false;
+	int r = 0;
+
+	for (struct store_op *op = batch->first; op && r == 0; op = op->next) {
+		if (op->kind != STORE_LOGIN || op->result != 0 || op->grant.is_new ||
+			op->grant.old_deadline_boot_usec > now.boot_usec)
+			continue;
+		if (!begun)
+			r = table_begin(table, now);
+		begun = true;
+		if (r == 0)
+			r = table_touch(table, &op->address);
+	}
+	if (begun && r == 0)
+		r = table_commit(table, false);
+	else if (begun)
+		table_abort(table);
+	for (struct store_op *op = batch->first; op && r != 0; op = op->next)
+		if (op->result == 0)
+			op->result = r;
+}
+
 /* Applies a batch.  If it fails as a whole, each operation gets a transaction of its own,
- * so that one that cannot be done (a full disk for blocks, say) fails alone. */
+ * so that one that cannot be done fails alone; unless it is the disk or the table that
+ * fails. */
 static void run_batch(struct store *store, struct queue *batch)
 {
 	struct moment now = clock_now();
-	int r = apply_batch(store, batch, now);
+	int r;
 
-	if (r == 0)
+	save_blocks(store, batch, now);
+	r = apply_batch(store, batch, now);
+	if (r == 0) {
+		touch_late_renewals(store, batch);
 		return;
+	}
 	if (!batch->first->next || r == -EIO || r == -ENOSPC || r == -EUCLEAN) {
 		for (struct store_op *op = batch->first; op; op = op->next)
 			op->result = r;
@@ -193,6 +224,8 @@ static void run_batch(struct store *store, struct queue *batch)
 		r = apply_batch(store, &alone, now);
 		if (r != 0)
 			op->result = r;
+		else
+			touch_late_renewals(store, &alone);
 		op->next = next;
 	}
 }

@@ -45,6 +45,7 @@ struct store_op {
 	uint64_t trim;   /* TRIM: up to this sequence */
 
 	/* out */
+	int saved;  /* of the blocks file; negative: nothing else was done */
 	int result; /* of the table or the file; 0 means committed */
 	struct table_grant grant;
 	struct table_ended ended;

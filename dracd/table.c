@@ -196,22 +196,22 @@ int table_open(const struct table_settings *settings, struct moment now,
 	if (r == 0)
 		r = start_table(table, now, ret_dropped);
 	if (r != 0) {
-		table_close(table);
+		(void)table_close(table);
 		return r < 0 ? r : -EUCLEAN;
 	}
 	*ret = table;
 	return 0;
 }
 
-struct table *table_close(struct table *table)
+int table_close(struct table *table)
 {
-	if (!table)
-		return NULL;
+	int r;
+
 	table_abort(table);
-	(void)mdb_env_sync(table->env, 1);
+	r = table_result(mdb_env_sync(table->env, 1));
 	mdb_env_close(table->env);
 	free(table);
-	return NULL;
+	return r;
 }
 
 const struct table_state *table_get_state(const struct table *table)

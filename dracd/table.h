@@ -65,8 +65,9 @@ int table_open(const struct table_settings *settings, struct moment now,
 int table_check(const struct table_settings *settings, unsigned timeout_sec)
 	__attribute__((warn_unused_result));
 
-/* Syncs and closes.  NULL is a no-op.  Returns NULL. */
-struct table *table_close(struct table *table);
+/* Syncs and closes.  Whatever the result, which is that of the sync, the table is gone.
+ */
+int table_close(struct table *table);
 
 const struct table_state *table_get_state(const struct table *table);
 
@@ -80,7 +81,8 @@ int table_commit(struct table *table, bool sync) __attribute__((warn_unused_resu
 void table_abort(struct table *table);
 
 struct table_grant {
-	bool is_new; /* the set of admitted addresses has grown */
+	bool is_new;                     /* the set of admitted addresses has grown */
+	uint64_t old_deadline_boot_usec; /* of the lease that was renewed */
 	struct lease lease;
 };
 
@@ -88,6 +90,10 @@ struct table_grant {
 int table_login(struct table *table, const struct address *key, const struct login *login,
 	uint64_t usec, struct moment login_time, unsigned max_per_user,
 	struct table_grant *ret) __attribute__((warn_unused_result));
+
+/* Tells the feed that a map has to look at key again. */
+int table_touch(struct table *table, const struct address *key)
+	__attribute__((warn_unused_result));
 
 struct table_ended {
 	uint64_t leases;
@@ -131,9 +137,11 @@ struct table_reader *table_reader_close(struct table_reader *reader);
 int table_reader_begin(struct table_reader *reader) __attribute__((warn_unused_result));
 void table_reader_end(struct table_reader *reader);
 
-/* The lease with the longest prefix that contains address; lengths as in table_state. */
+/* The lease with the longest prefix that contains address, of those that last beyond
+ * boot_usec; lengths as in table_state. */
 int table_find(struct table_reader *reader, const struct address *address,
-	const uint64_t lengths[3], struct lease *ret) __attribute__((warn_unused_result));
+	const uint64_t lengths[3], uint64_t boot_usec, struct lease *ret)
+	__attribute__((warn_unused_result));
 
 /* The lease of exactly this key; a share of it. */
 int table_read_lease(struct table_reader *reader, const struct address *key,

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -128,7 +129,8 @@ int table_check(const struct table_settings *settings, unsigned timeout_sec)
 		sigset_t alarm_only;
 		int r;
 
-		/* the time limit of the child: SIGALRM ends it */
+		/* it ends with dracd, and at the time limit by SIGALRM */
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		sigemptyset(&alarm_only);
 		sigaddset(&alarm_only, SIGALRM);
 		sigprocmask(SIG_UNBLOCK, &alarm_only, NULL);

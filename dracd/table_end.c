@@ -160,7 +160,14 @@ static int end_share(struct table *table, const struct address *key, uint64_t ha
 	r = table_drop_share(table, key, hash);
 	if (r == 0)
 		r = shorten_to_shares(table, &lease);
-	return r == 0 ? table_put_row(table, &lease, &old) : r;
+	if (r != 0)
+		return r;
+	if (lease.deadline_boot_usec > table->now.boot_usec)
+		return table_put_row(table, &lease, &old);
+	/* the shares of the others are over: with them it ends, and the maps, which have
+	 * passed that deadline already, must be told */
+	ret->leases += old.deadline_boot_usec > table->now.boot_usec;
+	return table_drop_row(table, &old, TELL_FEED);
 }
 
 int table_end_user(struct table *table, const char *user, struct table_ended *ret)
@@ -179,20 +186,28 @@ int table_end_user(struct table *table, const char *user, struct table_ended *re
 
 /* ---- another boot ---- */
 
-/* Moves the shares of a lease by as much as its deadline has moved. */
-static int rebase_shares(struct table *table, const struct lease *lease, uint64_t shift)
+/* Moves the shares of a lease by as much as its deadline has moved from old; what ended
+ * longer ago than this boot has gone on is simply over. */
+static int rebase_shares(
+	struct table *table, const struct lease *lease, const struct lease *old)
 {
 	struct table_reader reader = {.table = table, .txn = table->txn};
 
 	for (unsigned i = 0; i < lease->share_count; i++) {
 		uint8_t key[USER_KEY_SIZE], record[SHARE_RECORD_MAX];
 		struct share share;
+		uint64_t before;
 		int r = table_read_share(
 			&reader, &lease->address, lease->shares[i], &share);
 
 		if (r != 0)
 			return r < 0 ? r : -EUCLEAN;
-		share.deadline_boot_usec += shift; /* modulo 2^64 */
+		before = old->deadline_boot_usec > share.deadline_boot_usec
+				 ? old->deadline_boot_usec - share.deadline_boot_usec
+				 : 0;
+		share.deadline_boot_usec = lease->deadline_boot_usec > before
+						   ? lease->deadline_boot_usec - before
+						   : 0;
 		table_encode_user(lease->shares[i], &lease->address, key);
 		r = table_put(table, table->users, key, sizeof(key), record,
 			share_encode(&share, record));
@@ -215,9 +230,7 @@ static int rebase_listed(struct table *table, const struct key_list *list,
 		if (lease_rebase(&lease, now)) {
 			r = table_put_row(table, &lease, &old);
 			if (r == 0)
-				r = rebase_shares(table, &lease,
-					lease.deadline_boot_usec -
-						old.deadline_boot_usec);
+				r = rebase_shares(table, &lease, &old);
 		} else {
 			++*ret_dropped;
 			r = table_drop_row(table, &old, TELL_FEED);

@@ -101,8 +101,9 @@ int table_read_share(struct table_reader *reader, const struct address *key,
 }
 
 int table_find(struct table_reader *reader, const struct address *address,
-	const uint64_t lengths[3], struct lease *ret)
+	const uint64_t lengths[3], uint64_t boot_usec, struct lease *ret)
 {
+	struct lease lease;
 	unsigned shortest = address_is_ipv4(address) ? 96 : 0;
 
 	for (unsigned length = address->length + 1U; length-- > shortest;) {
@@ -112,9 +113,13 @@ int table_find(struct table_reader *reader, const struct address *address,
 		if (!(lengths[length / 64] >> (length % 64) & 1))
 			continue;
 		key = address_network(address, length);
-		r = table_read_lease(reader, &key, ret);
-		if (r != TABLE_NOT_FOUND)
+		r = table_read_lease(reader, &key, &lease);
+		if (r < 0)
 			return r;
+		if (r == 0 && lease.deadline_boot_usec > boot_usec) {
+			*ret = lease;
+			return 0;
+		}
 	}
 	return TABLE_NOT_FOUND;
 }

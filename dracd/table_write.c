@@ -77,6 +77,11 @@ static int append_change(struct table *table, const struct address *key)
 		sizeof(encoded));
 }
 
+int table_touch(struct table *table, const struct address *key)
+{
+	return append_change(table, key);
+}
+
 int table_trim(struct table *table, uint64_t sequence)
 {
 	struct meta *meta = &table->current;
@@ -360,6 +365,7 @@ int table_login(struct table *table, const struct address *key, const struct log
 	if (r != 0)
 		return r;
 	ret->is_new = is_new;
+	ret->old_deadline_boot_usec = is_new ? 0 : old.deadline_boot_usec;
 	ret->lease = lease;
 	return 0;
 }

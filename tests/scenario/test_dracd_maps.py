@@ -153,6 +153,56 @@ class Maps(unittest.TestCase):
         self.dracd.wait_for_log("map postfix: published again")
         self.assertEqual(self.map("postfix"), {"203.0.113.9": "OK"})
 
+    def test_one_user_less_ends_the_lease_when_the_others_are_over(self):
+        self.dracd.login("203.0.113.9", "user=alice ttl_ms=1000 wait_ms=10000")
+        self.dracd.login("203.0.113.9", "user=bob ttl_ms=600000 wait_ms=10000")
+        # some other lease ends meanwhile, so the maps have passed alice's deadline
+        self.dracd.login("203.0.113.10", "user=eve ttl_ms=1200 wait_ms=10000")
+        self.wait_for_map("postfix", {"203.0.113.9": "OK"})
+        self.assertIn("maps_late=0", self.dracd.control("revoke user=bob")[-1])
+        self.assertEqual(self.map("postfix"), {})
+
+    def test_static_file_that_is_bad_from_the_start_lets_nobody_in(self):
+        self.dracd.stop()
+        with open(self.dracd.path("access"), "a") as static:
+            static.write("connect:203.0.113.9 REJECT\n leading blank\n")
+        self.dracd.start()
+        self.dracd.login("203.0.113.9", "wait_ms=10000")
+        self.assertEqual(self.map("access"), {})
+        self.assertEqual(self.map("postfix"), {"203.0.113.9": "OK"})
+
+    def test_failed_start_withdraws_what_was_left_open(self):
+        self.login("203.0.113.9")
+        self.dracd.control("revoke address=198.51.100.1")
+        left = self.dracd.path("left.db")
+        shutil.copy(self.dracd.path("maps/postfix.db"), left)
+        self.dracd.stop()
+        # as after a loss of power: nobody has withdrawn
+        os.rename(left, self.dracd.path("maps/postfix.db"))
+        with open(self.dracd.path("state/blocks"), "a") as blocks:
+            blocks.write("junk\n")
+        self.dracd.start(wait=False)
+        self.assertEqual(self.dracd.process.wait(30), 1)
+        self.wait_for_map("postfix", {})
+
+    def test_stop_that_cannot_withdraw_leaves_it_to_the_guardian(self):
+        self.login("203.0.113.9")
+        os.rename(self.dracd.path("maps"), self.dracd.path("away"))
+        self.dracd.process.send_signal(signal.SIGTERM)
+        self.dracd.wait_for_log("map postfix: cannot withdraw")
+        os.rename(self.dracd.path("away"), self.dracd.path("maps"))
+        self.assertEqual(self.dracd.process.wait(30), 0)
+        self.assertEqual(self.map("postfix"), {})
+        self.assertNotIn("stopped; leases are withdrawn", self.dracd.text())
+
+    def test_stop_with_logins_under_way(self):
+        with self.dracd.stream("report") as report:
+            report.send("".join(f"login address=198.51.100.{n} user=u{n} wait_ms=10000\n"
+                                for n in range(60)))
+            report.line()
+            self.assertEqual(self.dracd.stop(), 0)
+        self.assertEqual(self.map("postfix"), {})
+
     def test_observe_publishes_the_static_rows_only(self):
         self.login("203.0.113.9")
         self.configure("mode = observe\n")

@@ -53,7 +53,8 @@ static int teardown(void **state)
 	struct world *world = *state;
 	char file[64];
 
-	table_close(world->table);
+	if (world->table)
+		(void)table_close(world->table);
 	snprintf(file, sizeof(file), "%s/data.mdb", world->path);
 	unlink(file);
 	snprintf(file, sizeof(file), "%s/lock.mdb", world->path);
@@ -140,7 +141,8 @@ static int find(struct world *world, const char *address, struct lease *ret)
 {
 	struct table_reader *reader = reader_of(world);
 	struct address asked = address_of(address);
-	int r = table_find(reader, &asked, table_get_state(world->table)->lengths, ret);
+	int r = table_find(
+		reader, &asked, table_get_state(world->table)->lengths, 0, ret);
 
 	table_reader_close(reader);
 	return r;
@@ -228,6 +230,74 @@ static void test_users_of_a_lease(void **state)
 	assert_int_equal(rows_of(world), 1);
 }
 
+/* The deadline that the other shares leave can lie in the past: then the lease ends here,
+ * and the maps, which have passed that moment, are told. */
+static void test_last_share_that_lives(void **state)
+{
+	struct world *world = *state;
+	struct table_ended ended;
+	struct table_grant grant;
+	struct lease lease;
+	uint64_t sequence;
+
+	assert_int_equal(login(world, "203.0.113.9", "alice", 0, 10, &grant), 0);
+	assert_int_equal(login(world, "203.0.113.9", "bob", 5, 100, &grant), 0);
+	sequence = table_get_state(world->table)->sequence;
+	assert_int_equal(table_begin(world->table, at(50)), 0);
+	assert_int_equal(table_end_user(world->table, "bob", &ended), 0);
+	assert_int_equal(table_commit(world->table, true), 0);
+	assert_int_equal(ended.leases, 1);
+	assert_int_equal(find(world, "203.0.113.9", &lease), TABLE_NOT_FOUND);
+	assert_int_equal(changes_after(world, sequence), 1);
+	assert_int_equal(rows_of(world), 0);
+}
+
+/* After a reboot a share that had ended long before is over, not far in the future. */
+static void test_shares_after_a_reboot(void **state)
+{
+	struct world *world = *state;
+	struct moment booted = {
+		.boot_usec = 3 * USEC_PER_SEC, .wall_usec = at(600).wall_usec};
+	struct table_ended ended;
+	struct table_grant grant;
+	struct lease lease;
+
+	assert_int_equal(login(world, "203.0.113.9", "alice", 0, 10, &grant), 0);
+	assert_int_equal(login(world, "203.0.113.9", "bob", 5, 1000, &grant), 0);
+	(void)table_close(world->table);
+	world->settings.boot_id[0] = 2;
+	open_table(world, booted, 0);
+	assert_int_equal(table_begin(world->table, booted), 0);
+	assert_int_equal(table_end_user(world->table, "bob", &ended), 0);
+	assert_int_equal(table_commit(world->table, true), 0);
+	assert_int_equal(find(world, "203.0.113.9", &lease), TABLE_NOT_FOUND);
+}
+
+/* A lease that is over hides none around it. */
+static void test_find_passes_what_is_over(void **state)
+{
+	struct world *world = *state;
+	struct address asked = address_of("203.0.113.9");
+	struct table_reader *reader;
+	struct table_grant grant;
+	struct lease lease;
+
+	assert_int_equal(login(world, "203.0.113.0/24", "net", 0, 100, &grant), 0);
+	assert_int_equal(login(world, "203.0.113.9", "host", 0, 10, &grant), 0);
+	reader = reader_of(world);
+	assert_int_equal(
+		table_find(reader, &asked, table_get_state(world->table)->lengths,
+			at(5).boot_usec, &lease),
+		0);
+	assert_int_equal(lease.address.length, 128);
+	assert_int_equal(
+		table_find(reader, &asked, table_get_state(world->table)->lengths,
+			at(10).boot_usec, &lease),
+		0);
+	assert_int_equal(lease.address.length, 120);
+	table_reader_close(reader);
+}
+
 static void test_many_users(void **state)
 {
 	struct world *world = *state;
@@ -239,7 +309,7 @@ static void test_many_users(void **state)
 		assert_int_equal(login(world, "203.0.113.9", user, i, 600, &grant), 0);
 	}
 	assert_int_equal(grant.lease.share_count, LEASE_SHARES_MAX);
-	table_close(world->table);
+	(void)table_close(world->table);
 	open_table(world, at(50), 0); /* the check in it counts the shares */
 }
 
@@ -304,25 +374,25 @@ static void test_restart_and_reboot(void **state)
 	assert_int_equal(login(world, "203.0.113.9", "bob", 0, 60, &grant), 0);
 	assert_int_equal(login(world, "203.0.113.9", "eve", 0, 40, &grant), 0);
 	assert_int_equal(login(world, "203.0.113.10", "bob", 0, 20, &grant), 0);
-	table_close(world->table);
+	(void)table_close(world->table);
 	open_table(world, at(10), 0);
 	assert_int_equal(find(world, "203.0.113.9", &lease), 0);
 	assert_int_equal(lease.deadline_boot_usec, at(60).boot_usec);
-	table_close(world->table);
+	(void)table_close(world->table);
 	/* another boot, 30 s after the logins by the wall clock */
 	world->settings.boot_id[0] = 2;
 	open_table(world, booted, 1);
 	assert_int_equal(find(world, "203.0.113.9", &lease), 0);
 	assert_int_equal(lease.deadline_boot_usec, 33 * USEC_PER_SEC);
 	assert_int_equal(find(world, "203.0.113.10", &lease), TABLE_NOT_FOUND);
-	table_close(world->table);
+	(void)table_close(world->table);
 	/* another boot, with a clock that stands before the last commit: nothing is kept
 	 */
 	world->settings.boot_id[0] = 3;
 	booted.wall_usec = at(5).wall_usec;
 	open_table(world, booted, 1);
 	assert_int_equal(rows_of(world), 0);
-	table_close(world->table);
+	(void)table_close(world->table);
 	open_table(world, booted, 0);
 }
 
@@ -357,7 +427,7 @@ static void test_no_feed(void **state)
 	struct table_grant grant;
 	uint64_t sequence, tail;
 
-	table_close(world->table);
+	(void)table_close(world->table);
 	world->settings.feed_changes = false;
 	open_table(world, at(0), 0);
 	assert_int_equal(login(world, "203.0.113.9", "", 0, 60, &grant), 0);
@@ -383,7 +453,7 @@ static void test_damage_is_found(void **state)
 		snprintf(address, sizeof(address), "203.0.113.%u", i);
 		assert_int_equal(login(world, address, "", 0, 60, &grant), 0);
 	}
-	table_close(world->table);
+	(void)table_close(world->table);
 	world->table = NULL;
 	snprintf(file, sizeof(file), "%s/data.mdb", world->path);
 	memset(junk, 0x5a, sizeof(junk));
@@ -404,6 +474,9 @@ int main(void)
 		TEST(test_grant_renew_find),
 		TEST(test_limits),
 		TEST(test_users_of_a_lease),
+		TEST(test_last_share_that_lives),
+		TEST(test_shares_after_a_reboot),
+		TEST(test_find_passes_what_is_over),
 		TEST(test_many_users),
 		TEST(test_ends),
 		TEST(test_abort_changes_nothing),

@@ -416,7 +416,7 @@ static int build_config(cfg_t *cfg, struct config *config, struct problems *prob
 		r = apply_sections(cfg, SCOPE_MAP, sizeof(*config->maps), &config->maps,
 			&config->map_count, problems);
 	if (r == 0)
-		r = config_add_defaults(config);
+		r = config_add_defaults(config, problems);
 	if (r == 0 && problems->errors == 0)
 		config_check(config, problems);
 	return r;

@@ -46,7 +46,7 @@ static int add_default_services(struct config *config)
 
 /* Without a single lookup section: one for Postfix and one for Sendmail, each only where
  * its group and its directory exist, so that one drac.conf fits every host. */
-static int add_default_lookups(struct config *config)
+static int add_default_lookups(struct config *config, struct problems *problems)
 {
 	static const struct {
 		const char *name, *directory, *path, *group;
@@ -69,9 +69,14 @@ static int add_default_lookups(struct config *config)
 		struct lookup_settings *lookup = &config->lookups[config->lookup_count];
 		struct stat status;
 
-		if (!group || !group_is_ours(group->gr_gid) ||
-			stat(defaults[i].directory, &status) < 0)
+		if (!group || stat(defaults[i].directory, &status) < 0)
 			continue;
+		if (!group_is_ours(group->gr_gid)) {
+			problems_add(problems, true,
+				"lookup %s is not offered: this account is not a member of group %s",
+				defaults[i].name, defaults[i].group);
+			continue;
+		}
 		config->lookup_count++;
 		lookup->name = strdup(defaults[i].name);
 		lookup->protocol = defaults[i].protocol;
@@ -84,11 +89,11 @@ static int add_default_lookups(struct config *config)
 	return 0;
 }
 
-int config_add_defaults(struct config *config)
+int config_add_defaults(struct config *config, struct problems *problems)
 {
 	int r = add_default_services(config);
 
-	return r == 0 ? add_default_lookups(config) : r;
+	return r == 0 ? add_default_lookups(config, problems) : r;
 }
 
 /* ---- what must hold between options ---- */

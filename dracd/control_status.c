@@ -39,6 +39,12 @@ static bool has_shared(struct core *core)
 	return left.count > 0;
 }
 
+static bool sees_nobody(const struct daemon *daemon)
+{
+	return daemon->lookup_count == 0 &&
+	       publisher_map_count(daemon->core.publisher) == 0;
+}
+
 static void send_head(struct session *session)
 {
 	struct core *core = &session->daemon->core;
@@ -142,11 +148,12 @@ static void add_map_error(
 		snprintf(text, sizeof(text), "cannot %s: %s",
 			report->step ? report->step : "publish",
 			strerror(-report->error));
-	else
+	else if (report->static_problem)
 		snprintf(text, sizeof(text), "%s:%u: %s", map->static_path,
-			report->static_line,
-			report->static_problem ? report->static_problem
-					       : strerror(-report->static_error));
+			report->static_line, report->static_problem);
+	else
+		snprintf(text, sizeof(text), "cannot read %s: %s", map->static_path,
+			strerror(-report->static_error));
 	line_add(line, "error", text);
 }
 
@@ -200,6 +207,9 @@ static void send_warnings(struct session *session)
 		send_warning(session,
 			"the guardian has ended: if dracd is killed, its maps stay "
 			"open; restart dracd");
+	if (sees_nobody(session->daemon))
+		send_warning(
+			session, "there is no lookup and no map: no MTA sees the leases");
 	if (core->blocks_unsaved)
 		send_warning(session, "a revocation could not be stored; trying again");
 
@@ -299,7 +309,8 @@ static void answer_no(struct session *session, const struct address *address,
 			&line, "until_ms", block->until_wall_usec / USEC_PER_MSEC);
 		line_add(&line, "text", block->text);
 	}
-	if (refusal)
+	/* a revocation that was lifted is no reason any more */
+	if (refusal && (refusal->reason != REASON_REVOKED || block))
 		add_refusal(&line, refusal);
 	control_finish(session, &line);
 }

@@ -305,6 +305,9 @@ int daemon_start(struct daemon *daemon, const char *config_file, struct config *
 	core->ready = serve;
 	core->daemon = daemon;
 	umask(0077);
+	if (geteuid() == 0)
+		log_message(LOG_WARNING,
+			"running as root, which dracd does not need: give it an account of its own");
 	r = take_inherited(daemon);
 	if (r >= 0)
 		r = block_signals();

@@ -47,8 +47,8 @@ static int add_row(struct rows *rows, const struct address *address, bool admitt
 static bool same_file(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
-	       a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+	       a->st_size == b->st_size && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
 /* Reads the static file again if it is another one than before, and sets *rebuild then.
@@ -309,6 +309,7 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 	if (r < 0)
 		return r;
 	worker->now.static_error = refresh_static(worker, &rebuild);
+	worker->now.has_static = worker->access != NULL;
 	if (why & WAKE_WITHDRAW)
 		return withdraw(worker);
 	r = publish(worker, config, blocks, rebuild);

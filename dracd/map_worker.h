@@ -30,6 +30,7 @@ struct map_report {
 	unsigned static_line; /* where it is malformed; 0: as a whole */
 	const char *static_problem; /* what is wrong with it, static; NULL: see
 				       static_error */
+	bool has_static;            /* its rows are known, from now or before */
 	bool has_published;         /* the file in place is ours, of this run of dracd */
 	uint64_t sequence;          /* of the table, applied */
 	uint64_t ends_through;      /* boot clock: ends up to here are applied */

@@ -50,11 +50,18 @@ static void log_failure(const struct watched *map)
 static void log_static_failure(const struct watched *map)
 {
 	const struct map_report *report = &map->report;
+	const char *then =
+		report->has_static
+			? "the rows of its last good state stay"
+			: "it has never been read, so the map has neither its rows nor any lease";
 
-	log_message(LOG_ERR, "map %s: %s:%u: %s; the rows of its last good state stay",
-		map->map->name, map->map->static_path, report->static_line,
-		report->static_problem ? report->static_problem
-				       : strerror(-report->static_error));
+	if (report->static_problem)
+		log_message(LOG_ERR, "map %s: %s:%u: %s; %s", map->map->name,
+			map->map->static_path, report->static_line,
+			report->static_problem, then);
+	else
+		log_message(LOG_ERR, "map %s: cannot read %s: %s; %s", map->map->name,
+			map->map->static_path, strerror(-report->static_error), then);
 }
 
 static void done_trim(struct store_op *op)
@@ -165,7 +172,7 @@ static void watch_static(struct watched *map)
 	slash[slash == directory] = '\0';
 	r = sd_event_add_inotify(map->publisher->settings.event, &map->static_watch,
 		directory,
-		IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_ONLYDIR,
+		IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_ATTRIB | IN_ONLYDIR,
 		on_static_change, map);
 	if (r < 0)
 		log_errno(LOG_WARNING, r,

@@ -31,16 +31,32 @@ int map_file_put_static(struct map *map, const struct access *access)
 	return 0;
 }
 
+static int begin_static(struct map *map, const struct access *access)
+{
+	int r = map_begin_rebuild(map);
+
+	return r == 0 ? map_file_put_static(map, access) : r;
+}
+
+int map_file_make_spare(struct map *map, const struct access *access)
+{
+	int r = begin_static(map, access);
+
+	if (r == 0)
+		return map_commit_spare(map);
+	map_abort(map);
+	return r;
+}
+
 int map_file_withdraw(struct map *map, const struct access *access)
 {
 	struct map_identity identity;
 	int r;
 
-	r = map_begin_rebuild(map);
+	r = begin_static(map, access);
 	if (r == 0)
-		r = map_file_put_static(map, access);
-	if (r == 0)
-		return map_commit(map, &identity);
-	map_abort(map);
+		r = map_commit(map, &identity);
+	if (r < 0 && map_use_spare(map) == 0)
+		return 0;
 	return r;
 }

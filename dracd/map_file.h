@@ -13,7 +13,11 @@ int map_file_open(const struct map_config *config, struct map **ret)
 int map_file_put_static(struct map *map, const struct access *access)
 	__attribute__((warn_unused_result));
 
-/* Publishes the static rows of access alone. */
+/* Makes the spare: the static rows of access alone, to be put in place on a full disk. */
+int map_file_make_spare(struct map *map, const struct access *access)
+	__attribute__((warn_unused_result));
+
+/* Publishes the static rows of access alone; if they cannot be written, the spare. */
 int map_file_withdraw(struct map *map, const struct access *access)
 	__attribute__((warn_unused_result));
 

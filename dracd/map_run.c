@@ -231,6 +231,26 @@ static int write_map(struct map_worker *worker, const struct rows *rows, bool re
 	return r;
 }
 
+static bool has_end(const struct rows *rows)
+{
+	for (size_t i = 0; i < rows->count; i++)
+		if (!rows->items[i].admitted)
+			return true;
+	return false;
+}
+
+/* Somebody's lease is over and the map cannot be written to say so: nobody stays in it
+ * then. */
+static void use_spare(struct map_worker *worker)
+{
+	if (map_use_spare(worker->map) < 0)
+		return;
+	worker->has_spare = false;
+	worker->now.has_published = false; /* the next is a rebuild */
+	worker->now.is_withdrawn = true;
+	worker->now.entries = worker->access ? access_count(worker->access) : 0;
+}
+
 static void note_publication(struct map_worker *worker, struct moment start)
 {
 	struct moment end = clock_now();
@@ -268,8 +288,12 @@ static int publish(struct map_worker *worker, struct config *config,
 	if (rebuild || rows.count > 0) {
 		r = write_map(worker, &rows, rebuild);
 		worker->now.step = map_failed_step(worker->map);
-		if (r < 0)
+		if (r < 0) {
+			if (rebuild || has_end(&rows))
+				use_spare(worker);
 			return r;
+		}
+		worker->now.is_withdrawn = false;
 		if (worker->changed)
 			note_publication(worker, copy.now);
 	}
@@ -310,6 +334,10 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 		return r;
 	worker->now.static_error = refresh_static(worker, &rebuild);
 	worker->now.has_static = worker->access != NULL;
+	if (rebuild)
+		worker->has_spare = false;
+	if (!worker->has_spare) /* if not now, then with the next run */
+		worker->has_spare = map_file_make_spare(worker->map, worker->access) == 0;
 	if (why & WAKE_WITHDRAW)
 		return withdraw(worker);
 	r = publish(worker, config, blocks, rebuild);

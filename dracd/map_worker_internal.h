@@ -29,6 +29,7 @@ struct map_worker {
 	struct map_report now;
 	struct expiry ended;      /* ends up to this row are applied */
 	struct map_identity file; /* that was published last */
+	bool has_spare;           /* of the static rows as they are */
 	bool changed;             /* the last run has written a new file */
 	uint64_t deletes;         /* since the last rebuild */
 	uint64_t retry_usec;

@@ -42,9 +42,10 @@ static void log_failure(const struct watched *map)
 
 	if (report->published_wall_usec)
 		strftime(good, sizeof(good), "%H:%M:%S", localtime_r(&when, &local));
-	log_message(LOG_ERR, "map %s: cannot %s %s: %s; retrying, last good %s",
+	log_message(LOG_ERR, "map %s: cannot %s %s: %s; retrying, last good %s%s",
 		map->map->name, report->step ? report->step : "publish", map->map->path,
-		strerror(-report->error), good);
+		strerror(-report->error), good,
+		report->is_withdrawn ? "; all its leases are withdrawn until then" : "");
 }
 
 static void log_static_failure(const struct watched *map)
@@ -95,7 +96,8 @@ static void take_report(struct watched *map)
 	struct map_report old = map->report;
 
 	map->report = map_worker_report(map->worker);
-	if (map->report.error && map->report.error != old.error)
+	if (map->report.error && (map->report.error != old.error ||
+					 map->report.is_withdrawn != old.is_withdrawn))
 		log_failure(map);
 	else if (!map->report.error && old.error)
 		log_message(LOG_INFO, "map %s: published again", map->map->name);

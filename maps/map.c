@@ -320,14 +320,14 @@ int map_delete(struct map *map, const char *key)
 		map, "delete", map->format->remove(map->writer, to_bytes(map, key)));
 }
 
-int map_commit(struct map *map, struct map_identity *ret)
+/* Finishes the change in progress as the file name. */
+static int commit_as(struct map *map, const char *name, bool touch, struct stat *ret)
 {
 	const struct replacement_mode mode = {
 		.mode = map->settings.mode,
 		.group = map->settings.group,
-		.touch_replaced = map->settings.wake_readers,
+		.touch_replaced = touch,
 	};
-	struct stat status;
 	int r = map->error;
 
 	if (!map->writer)
@@ -337,12 +337,55 @@ int map_commit(struct map *map, struct map_identity *ret)
 		r = map->format->finish(map->writer);
 		map->writer = NULL;
 	}
-	if (r == 0)
-		r = replacement_commit(&map->replacement, &mode, &status, &map->step);
+	if (r == 0) {
+		map->replacement.name = name;
+		r = replacement_commit(&map->replacement, &mode, ret, &map->step);
+	}
+	if (r < 0)
+		map_abort(map);
+	return r;
+}
+
+int map_commit(struct map *map, struct map_identity *ret)
+{
+	struct stat status;
+	int r = commit_as(map, map->name, map->settings.wake_readers, &status);
+
 	if (r == 0)
 		*ret = identity_of(&status);
-	else
-		map_abort(map);
+	return r;
+}
+
+static int spare_name(const struct map *map, char name[NAME_MAX + 1])
+{
+	int length = snprintf(name, NAME_MAX + 1, ".%s.spare", map->name);
+
+	return length < 0 || length > NAME_MAX ? -ENAMETOOLONG : 0;
+}
+
+int map_commit_spare(struct map *map)
+{
+	char name[NAME_MAX + 1];
+	struct stat status;
+	int r = spare_name(map, name);
+
+	if (r == 0)
+		return commit_as(map, name, false, &status);
+	map_abort(map);
+	return r;
+}
+
+int map_use_spare(struct map *map)
+{
+	char name[NAME_MAX + 1];
+	int r = spare_name(map, name);
+
+	map_abort(map);
+	if (r == 0)
+		r = open_directory(map);
+	if (r == 0)
+		r = replace_by_spare(map->directory, name, map->name,
+			map->settings.wake_readers, &map->step);
 	return r;
 }
 

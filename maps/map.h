@@ -95,6 +95,14 @@ int map_delete(struct map *map, const char *key) __attribute__((warn_unused_resu
 int map_commit(struct map *map, struct map_identity *ret)
 	__attribute__((warn_unused_result));
 
+/* The same, but as the spare of the map, ".NAME.spare" beside it: to be put in place when
+ * the disk is full. */
+int map_commit_spare(struct map *map) __attribute__((warn_unused_result));
+
+/* Puts the spare in the place of what is published; it is used up by that.  Needs no room
+ * on the disk.  A change in progress is aborted.  -ENOENT: there is none. */
+int map_use_spare(struct map *map) __attribute__((warn_unused_result));
+
 /* Drops the change in progress, if any, and its temporary file. */
 void map_abort(struct map *map);
 

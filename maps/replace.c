@@ -269,6 +269,45 @@ int replacement_commit(struct replacement *replacement,
 	return r;
 }
 
+/* Only what nobody else could have written is put in place. */
+static int check_spare(int directory, const char *spare)
+{
+	struct stat status;
+
+	if (fstatat(directory, spare, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (!S_ISREG(status.st_mode) || status.st_uid != geteuid() ||
+		status.st_size == 0 || (status.st_mode & (S_IWGRP | S_IWOTH)))
+		return -EPERM;
+	return 0;
+}
+
+int replace_by_spare(int directory, const char *spare, const char *name, bool touch,
+	const char **ret_step)
+{
+	int replaced = -1;
+	int r;
+
+	*ret_step = "open the spare of";
+	r = check_spare(directory, spare);
+	if (r < 0)
+		return r;
+	r = replace_open_current(directory, name, &replaced);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	*ret_step = "rename the spare to";
+	r = renameat(directory, spare, directory, name) < 0 ? -errno : 0;
+	if (r == 0 && touch && replaced >= 0)
+		touch_replaced(replaced);
+	if (replaced >= 0)
+		close(replaced);
+	if (r == 0) {
+		*ret_step = "sync directory";
+		r = fsync(directory) < 0 ? -errno : 0;
+	}
+	return r;
+}
+
 void replacement_abort(struct replacement *replacement)
 {
 	if (replacement->file < 0)

@@ -208,6 +208,50 @@ static void a_failed_write_leaves_the_old_map(void **state)
 	assert_rows(world, 0, 5000);
 }
 
+static int is_localhost(const char *key, const char *value, void *context)
+{
+	(void)context;
+	return strcmp(key, "localhost") != 0 || strcmp(value, "RELAY") != 0;
+}
+
+/* A full disk keeps nobody in the map: the spare needs no room. */
+static void a_spare_takes_the_place_on_a_full_disk(void **state)
+{
+	struct world *world = *state;
+	struct map_identity identity;
+	struct rlimit old, none;
+	struct stat status;
+	char spare[80];
+
+	snprintf(spare, sizeof(spare), "%s/.m.db.spare", world->directory);
+	assert_int_equal(map_use_spare(world->map), -ENOENT);
+	assert_int_equal(map_begin_rebuild(world->map), 0);
+	assert_int_equal(map_put(world->map, "localhost", "RELAY"), 0);
+	assert_int_equal(map_commit_spare(world->map), 0);
+	rebuild(world, 0, 100);
+	map_close(world->map);
+	assert_int_equal(map_open(&world->settings, &world->map), 0);
+	assert_int_equal(stat(spare, &status), 0); /* no sweep takes it */
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	none = old;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	assert_true(map_begin_rebuild(world->map) < 0);
+	assert_int_equal(map_use_spare(world->map), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(map_identify(world->map, &identity), 0);
+	assert_int_equal(map_scan(&world->settings, is_localhost, NULL), 0);
+	assert_int_equal(stat(spare, &status), -1);
+	assert_int_equal(map_use_spare(world->map), -ENOENT);
+	/* one that others could have written is not put in place */
+	assert_int_equal(map_begin_rebuild(world->map), 0);
+	assert_int_equal(map_commit_spare(world->map), 0);
+	assert_int_equal(chmod(spare, 0666), 0);
+	assert_int_equal(map_use_spare(world->map), -EPERM);
+	assert_int_equal(unlink(spare), 0);
+}
+
 /* What was on the heap before, such as names of users, must not get into the unused parts
  * of a file that is for everybody to read. */
 static void publishes_nothing_from_the_heap(void **state)
@@ -296,6 +340,7 @@ int main(void)
 		TEST(publishes_into_a_directory_made_anew),
 		TEST(wakes_readers_if_asked_to),
 		TEST(a_failed_write_leaves_the_old_map),
+		TEST(a_spare_takes_the_place_on_a_full_disk),
 		TEST(publishes_nothing_from_the_heap),
 		TEST(maps_in_several_threads_do_not_meet),
 	};

@@ -9,7 +9,11 @@ PORTS = {"drac-hash": 2511, "drac-socket": 2512, "access": 2513}
 RECIPES = {
     "drac-hash": "FEATURE(`drac', `hash -o /var/lib/dracd/maps/drac')dnl\n",
     "drac-socket": "FEATURE(`drac', `socket -o unix:/run/dracd/socketmap')dnl\n",
-    "access": "FEATURE(`access_db', `hash -T<TMPF> /var/lib/dracd/maps/access')dnl\n",
+    # Debian's makefile takes any map that it finds in FEATURE(`access_db') for its own, and would
+    # rebuild and remove dracd's; it does not look into pushdef.
+    "access": "pushdef(`MAIL_SETTINGS_DIR', `/var/lib/dracd/maps/')dnl\n"
+              "FEATURE(`access_db', , `skip')dnl\n"
+              "popdef(`MAIL_SETTINGS_DIR')dnl\n",
 }
 # Beside FEATURE(drac), the administrator has an access database of his own.
 _STATIC_ACCESS = "FEATURE(`access_db', `hash -T<TMPF> /etc/mail/access')dnl\n"

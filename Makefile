@@ -122,9 +122,6 @@ demo: packages
 packages:
 	@tests/packages
 
-bench bench-quick:
-	@echo "$@: comes with the next release" >&2; exit 1
-
 # ---- fuzzing ------------------------------------------------------------------------------
 # tests/fuzz/fuzz_NAME.c links what tests/fuzz/fuzz.mk names; clang's libFuzzer, ASan and UBSan.
 FUZZ_SECONDS ?= 60
@@ -194,6 +191,6 @@ help:
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
 
-.PHONY: all fuzz unit check-unit check demo packages bench bench-quick lint format-check format \
+.PHONY: all fuzz unit check-unit check demo packages lint format-check format \
 	layers man-lint install uninstall dist clean distclean help
 .DELETE_ON_ERROR:

@@ -31,7 +31,8 @@ void connection_free(struct connection *connection)
 		server->connections = connection->next;
 	if (connection->next)
 		connection->next->previous = connection->previous;
-	server->count--;
+	connection_expect_no_more(connection);
+	server_count_out(server, connection->peer.uid);
 	sd_event_source_disable_unref(connection->source);
 	close(connection->fd);
 	free(connection->in);
@@ -51,6 +52,16 @@ int server_on_reap(sd_event_source *source, void *userdata)
 			connection_free(at);
 	}
 	return 0;
+}
+
+void connection_overdue(struct connection *connection)
+{
+	const struct protocol *protocol = connection->server->settings.protocol;
+
+	connection_expect_no_more(connection);
+	if (protocol->overdue)
+		protocol->overdue(connection);
+	close_connection(connection);
 }
 
 /* Reads when there is room for what comes, writes when something waits. */
@@ -169,11 +180,25 @@ static int keep_input(struct connection *connection, const char *data, size_t le
 	return 0;
 }
 
+/* The time for a request begins with its first octet; while we do not read it stands
+ * still. */
+static void expect_rest(struct connection *connection, size_t left, bool has_taken)
+{
+	bool expected =
+		left > 0 && !connection->paused && !connection_is_choked(connection);
+
+	if (has_taken || !expected)
+		connection_expect_no_more(connection);
+	if (expected && !connection->expected_place)
+		connection_expect(connection);
+}
+
 /* Consumes whole requests from the length octets in the scratch; keeps the rest. */
 static void consume(struct connection *connection, size_t length)
 {
 	const struct protocol *protocol = connection->server->settings.protocol;
 	char *data = connection->server->scratch;
+	bool has_taken = false;
 
 	connection->server->consuming = connection;
 	while (length > 0 && !connection->paused && !connection->closing &&
@@ -184,11 +209,15 @@ static void consume(struct connection *connection, size_t length)
 			close_connection(connection);
 		if (taken <= 0)
 			break;
+		has_taken = true;
 		data += taken;
 		length -= (size_t)taken;
 	}
 	connection->server->consuming = NULL;
-	if (!connection->closing && keep_input(connection, data, length) < 0)
+	if (connection->closing)
+		return;
+	expect_rest(connection, length, has_taken);
+	if (keep_input(connection, data, length) < 0)
 		close_connection(connection);
 }
 
@@ -290,34 +319,57 @@ static struct peer read_peer(int fd)
 	return (struct peer){credentials.uid, credentials.gid, credentials.pid};
 }
 
-int connection_add(struct server *server, int fd)
+static void refuse(const struct protocol *protocol, int fd)
 {
-	const struct protocol *protocol = server->settings.protocol;
-	struct connection *connection = calloc(1, sizeof(*connection));
-	int r;
+	if (protocol->no_room)
+		(void)!send(fd, protocol->no_room, strlen(protocol->no_room),
+			MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(fd);
+}
 
-	if (!connection) {
-		close(fd);
-		return -ENOMEM;
-	}
+/* A connection that is counted, watched, and listed. */
+static struct connection *new_connection(
+	struct server *server, int fd, const struct peer *peer)
+{
+	struct connection *connection = calloc(1, sizeof(*connection));
+
+	if (!connection)
+		return NULL;
 	connection->server = server;
 	connection->fd = fd;
-	connection->peer = read_peer(fd);
-	r = sd_event_add_io(
-		server->event, &connection->source, fd, EPOLLIN, on_io, connection);
-	if (r < 0) {
-		close(fd);
+	connection->peer = *peer;
+	if (server_count_in(server, peer->uid) < 0) {
 		free(connection);
-		return r;
+		return NULL;
+	}
+	if (sd_event_add_io(server->event, &connection->source, fd, EPOLLIN, on_io,
+		    connection) < 0) {
+		server_count_out(server, peer->uid);
+		free(connection);
+		return NULL;
 	}
 	connection->next = server->connections;
 	if (connection->next)
 		connection->next->previous = connection;
 	server->connections = connection;
-	server->count++;
+	return connection;
+}
+
+void connection_add(struct server *server, int fd)
+{
+	const struct protocol *protocol = server->settings.protocol;
+	struct peer peer = read_peer(fd);
+	struct connection *connection = NULL;
+
+	if (server_has_room(server, peer.uid))
+		connection = new_connection(server, fd, &peer);
+	if (!connection) {
+		refuse(protocol, fd);
+		return;
+	}
+	connection_expect(connection);
 	if (protocol->opened && protocol->opened(connection, &connection->state) < 0)
 		close_connection(connection);
-	return 0;
 }
 
 struct server *connection_server(const struct connection *connection)

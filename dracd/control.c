@@ -381,9 +381,19 @@ static void drained_control(struct connection *connection)
 		control_list_continue(session);
 }
 
+static void overdue_control(struct connection *connection)
+{
+	struct line line;
+
+	answer_error(&line, "timeout", "no whole request within 10 s");
+	answer_send(connection, &line);
+}
+
 const struct protocol control_protocol = {
 	.name = "control",
 	.request_max = LINE_SIZE_MAX,
+	.no_room = "ERR reason=busy text=too%20many%20connections\n",
+	.overdue = overdue_control,
 	.opened = open_session,
 	.consume = consume_control,
 	.drained = drained_control,

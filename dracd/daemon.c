@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
@@ -22,7 +23,8 @@ enum {
 	REPORT_CONNECTIONS_MAX = 1024,
 	CONTROL_CONNECTIONS_MAX = 32,
 	LOOKUP_CONNECTIONS_MAX = 8192,
-	READY_SECONDS = 10, /* serves then, even if a map is not yet published */
+	OTHER_DESCRIPTORS = 128, /* files, maps, timers, a guardian */
+	READY_SECONDS = 10,      /* serves then, even if a map is not yet published */
 };
 
 /* ---- sockets ---- */
@@ -30,6 +32,31 @@ enum {
 static int ask_core(const struct address *address, void *context)
 {
 	return core_ask(context, address);
+}
+
+/* All sockets together keep within the descriptors we may have, so that a flood on one of
+ * them cannot starve another. */
+static unsigned report_connections_max(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+		limit.rlim_cur / 4 > REPORT_CONNECTIONS_MAX)
+		return REPORT_CONNECTIONS_MAX;
+	return (unsigned)limit.rlim_cur / 4;
+}
+
+static unsigned lookup_connections_max(size_t lookups)
+{
+	rlim_t taken =
+		OTHER_DESCRIPTORS + CONTROL_CONNECTIONS_MAX + report_connections_max();
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < taken)
+		return CONTROL_CONNECTIONS_MAX;
+	limit.rlim_cur = (limit.rlim_cur - taken) / lookups;
+	return limit.rlim_cur < LOOKUP_CONNECTIONS_MAX ? (unsigned)limit.rlim_cur
+						       : LOOKUP_CONNECTIONS_MAX;
 }
 
 /* A socket's group may be given to it by root and by members only; config.c has checked.
@@ -72,8 +99,8 @@ static int open_lookups(struct daemon *daemon)
 		r = open_server(daemon,
 			settings->protocol == LOOKUP_POLICY ? &policy_protocol
 							    : &socketmap_protocol,
-			&settings->socket, LOOKUP_CONNECTIONS_MAX, &lookup->lookup,
-			&lookup->server);
+			&settings->socket, lookup_connections_max(config->lookup_count),
+			&lookup->lookup, &lookup->server);
 		if (r < 0)
 			return r;
 	}
@@ -86,8 +113,8 @@ static int open_sockets(struct daemon *daemon)
 	const struct config *config = daemon->started;
 	int r;
 
-	r = open_server(daemon, &report_protocol, &config->report, REPORT_CONNECTIONS_MAX,
-		&daemon->core, &daemon->report);
+	r = open_server(daemon, &report_protocol, &config->report,
+		report_connections_max(), &daemon->core, &daemon->report);
 	if (r >= 0)
 		r = open_server(daemon, &control_protocol, &config->control,
 			CONTROL_CONNECTIONS_MAX, daemon, &daemon->control);

@@ -187,9 +187,19 @@ static ssize_t consume_report(struct connection *connection, char *data, size_t 
 	return taken;
 }
 
+static void overdue_report(struct connection *connection)
+{
+	struct line line;
+
+	answer_error(&line, "timeout", "no whole request within 10 s");
+	answer_send(connection, &line);
+}
+
 const struct protocol report_protocol = {
 	.name = "report",
 	.request_max = LINE_SIZE_MAX,
+	.no_room = "ERR reason=busy text=too%20many%20connections\n",
+	.overdue = overdue_report,
 	.opened = open_reporter,
 	.consume = consume_report,
 	.closed = close_reporter,

@@ -8,7 +8,6 @@
 #include <sys/un.h>
 
 #include "dracd/cleanup.h"
-#include "dracd/log.h"
 #include "dracd/server_internal.h"
 
 enum {
@@ -29,18 +28,6 @@ static void refuse_one(struct server *server)
 	server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-static bool is_overloaded(struct server *server)
-{
-	bool over = server->count >= server->settings.connections_max;
-
-	if (over && !server->overloaded)
-		log_message(LOG_WARNING,
-			"socket %s: %u connections, which is the limit; closing further ones",
-			server->settings.protocol->name, server->count);
-	server->overloaded = over;
-	return over;
-}
-
 static int on_accept(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct server *server = userdata;
@@ -54,10 +41,7 @@ static int on_accept(sd_event_source *source, int fd, uint32_t events, void *use
 			refuse_one(server);
 		if (accepted < 0)
 			break;
-		if (is_overloaded(server))
-			close(accepted);
-		else
-			(void)connection_add(server, accepted);
+		connection_add(server, accepted);
 	}
 	return 0;
 }
@@ -106,6 +90,8 @@ static int start_server(struct server *server)
 	r = sd_event_add_defer(server->event, &server->reaper, server_on_reap, server);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(server->reaper, SD_EVENT_OFF);
+	if (r >= 0)
+		r = server_add_timer(server);
 	if (r < 0)
 		return r;
 	if (server->settings.inherited_fd >= 0) {
@@ -152,6 +138,8 @@ struct server *server_close(struct server *server)
 	while (server->connections)
 		connection_free(server->connections);
 	sd_event_source_disable_unref(server->reaper);
+	sd_event_source_disable_unref(server->overdue);
+	free(server->holders);
 	close_fd(&server->spare_fd);
 	free(server->scratch);
 	free(server);

@@ -1,5 +1,5 @@
 /*
- * Listening sockets and their connections: bytes in, bytes out, limits.
+ * Listening sockets and their connections: bytes in, bytes out, limits (server_limit.c).
  *
  * A server knows nothing of what is said on it: its protocol consumes octets as they come
  * and writes answers.  An idle connection costs a few hundred octets; octets of a request
@@ -39,6 +39,14 @@ struct protocol {
 	/* What was written has been sent, after it could not be at once.  May be NULL. */
 	void (*drained)(struct connection *connection);
 
+	/* The request that is expected has not come whole in time, and the connection is
+	 * about to be closed.  May be NULL. */
+	void (*overdue)(struct connection *connection);
+
+	/* What one is told, before it is closed, for which there is no room.  May be
+	 * NULL. */
+	const char *no_room;
+
 	/* The connection is closing; state is to be released.  May be NULL. */
 	void (*closed)(struct connection *connection);
 };
@@ -52,9 +60,9 @@ struct server_settings {
 	const char *path; /* to bind; borrowed */
 	gid_t group;
 	mode_t mode;
-	int inherited_fd; /* a listening socket from systemd instead; -1: none */
-	unsigned connections_max;
-	void *context; /* for the protocol */
+	int inherited_fd;         /* a listening socket from systemd instead; -1: none */
+	unsigned connections_max; /* one account has at most three quarters of them */
+	void *context;            /* for the protocol */
 };
 
 /* Binds the socket (under a temporary name, so that it appears with mode and group) and

@@ -5,12 +5,16 @@
 #include "dracd/server.h"
 
 enum {
-	READ_SIZE = 16 * 1024
-}; /* read at once, beyond what is left of before */
+	READ_SIZE = 16 * 1024, /* read at once, beyond what is left of before */
+	REQUEST_SECONDS = 10,  /* for a request to become whole */
+};
 
 struct connection {
 	struct server *server;
 	struct connection *previous, *next;
+	struct connection *expected_next,
+		**expected_place; /* NULL: nothing is expected */
+	uint64_t due_usec;        /* when what is expected must be whole */
 	int fd;
 	sd_event_source *source;
 	void *state;
@@ -25,6 +29,13 @@ struct connection {
 	bool closing; /* to be freed by the reaper */
 };
 
+/* An account that has connections. */
+struct holder {
+	uid_t uid;
+	unsigned count;
+	bool is_full; /* it has been said */
+};
+
 struct server {
 	struct server_settings settings;
 	sd_event *event;
@@ -34,16 +45,42 @@ struct server {
 	sd_event_source *reaper;
 	struct connection *connections;
 	unsigned count;
-	bool overloaded;
+	bool is_full; /* it has been said */
+	size_t holder_count;
+	struct holder *holders;
+	struct connection *expected; /* that owe a request, the next one due first */
+	struct connection **expected_last;
+	sd_event_source *overdue;
 	char *scratch; /* where octets are consumed: request_max + READ_SIZE + 1 */
 	struct connection *consuming; /* whose octets are in the scratch just now */
 };
 
-/* A connection on fd, which is taken over. */
-int connection_add(struct server *server, int fd);
+/* Takes over an accepted fd: a connection, or closed if there is no room for one. */
+void connection_add(struct server *server, int fd);
 
 /* Frees a connection at once: not under the feet of a caller that uses it. */
 void connection_free(struct connection *connection);
+
+/* A request that was expected has not come in time. */
+void connection_overdue(struct connection *connection);
+
+/* ---- server_limit.c ---- */
+
+/* True if another connection of uid is within the limits; else it has been logged. */
+bool server_has_room(struct server *server, uid_t uid);
+
+/* Counts a connection of uid.  0 or -ENOMEM. */
+int server_count_in(struct server *server, uid_t uid) __attribute__((warn_unused_result));
+void server_count_out(struct server *server, uid_t uid);
+
+/* The timer of what is expected. */
+int server_add_timer(struct server *server) __attribute__((warn_unused_result));
+
+/* From now on a whole request is expected within REQUEST_SECONDS; not twice. */
+void connection_expect(struct connection *connection);
+
+/* It has come, or is not the peer's to send just now.  May be called at any time. */
+void connection_expect_no_more(struct connection *connection);
 
 /* The deferred source that frees the connections that are closing; userdata is the
  * server. */

@@ -1,40 +1,20 @@
 /*
- * Reading drac.conf with libconfuse.
+ * From what stands in drac.conf to struct config.
  *
- * libconfuse 3.3 parses and tells us of each value by a callback; the callback checks the
- * value at once, while the line number is known.  Two of its habits are worked around:
- * its line count is wrong after a comment, so comments are blanked before it sees the
- * text; and its callbacks carry no pointer of ours, so a load in progress is found in a
- * thread-local.
+ * A bad value has been told of by config_parse.c, with its line.  Here its default, or
+ * for a section nothing, takes its place, so that what must hold between the others is
+ * checked as well and all is told at once; with any problem there is no configuration.
  */
 #include "dracd/config.h"
 
-#include <confuse.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <glob.h>
-#include <grp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "dracd/cleanup.h"
-#include "dracd/clock.h"
 #include "dracd/config_internal.h"
-#include "dracd/file.h"
-#include "dracd/option.h"
-
-enum {
-	CONFIG_SIZE_MAX = 1024 * 1024
-};
-
-struct loader {
-	const char *file; /* being parsed */
-	struct problems *problems;
-};
-
-static _Thread_local struct loader *loading;
 
 static void unref_config(struct config **config)
 {
@@ -43,19 +23,15 @@ static void unref_config(struct config **config)
 
 /* ---- problems ---- */
 
-void problems_add(struct problems *problems, bool is_warning, const char *format, ...)
+static void add_problem(struct problems *problems, bool is_warning, unsigned line,
+	const char *format, va_list arguments)
 {
 	struct problem *grown;
-	va_list arguments;
 	char *text;
-	int r;
 
-	va_start(arguments, format);
-	r = vasprintf(&text, format, arguments);
-	va_end(arguments);
 	if (!is_warning)
 		problems->errors++;
-	if (r < 0)
+	if (vasprintf(&text, format, arguments) < 0)
 		return;
 	grown = reallocarray(problems->items, problems->count + 1, sizeof(*grown));
 	if (!grown) {
@@ -64,7 +40,25 @@ void problems_add(struct problems *problems, bool is_warning, const char *format
 	}
 	problems->items = grown;
 	grown[problems->count++] =
-		(struct problem){.is_warning = is_warning, .text = text};
+		(struct problem){.is_warning = is_warning, .line = line, .text = text};
+}
+
+void problems_add(struct problems *problems, bool is_warning, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	add_problem(problems, is_warning, 0, format, arguments);
+	va_end(arguments);
+}
+
+void problems_add_at(struct problems *problems, unsigned line, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	add_problem(problems, false, line, format, arguments);
+	va_end(arguments);
 }
 
 void problems_done(struct problems *problems)
@@ -75,7 +69,7 @@ void problems_done(struct problems *problems)
 	*problems = (struct problems){0};
 }
 
-/* ---- one option ---- */
+/* ---- what a configuration owns ---- */
 
 static void done_text_list(struct text_list *list)
 {
@@ -91,7 +85,7 @@ static void done_accounts(struct account_list *list)
 	free(list->items);
 }
 
-static void done_section(enum option_scope scope, void *section)
+void config_done_section(enum option_scope scope, void *section)
 {
 	if (scope == SCOPE_SERVICE) {
 		free(((struct service_settings *)section)->name);
@@ -105,7 +99,7 @@ static void done_section(enum option_scope scope, void *section)
 	}
 }
 
-static void done_config(struct config *config)
+void config_done(struct config *config)
 {
 	prefix_set_done(&config->lease_networks);
 	prefix_set_done(&config->lease_special);
@@ -117,218 +111,17 @@ static void done_config(struct config *config)
 	free(config->report.path);
 	free(config->control.path);
 	for (size_t i = 0; i < config->service_count; i++)
-		done_section(SCOPE_SERVICE, &config->services[i]);
+		config_done_section(SCOPE_SERVICE, &config->services[i]);
 	for (size_t i = 0; i < config->lookup_count; i++)
-		done_section(SCOPE_LOOKUP, &config->lookups[i]);
+		config_done_section(SCOPE_LOOKUP, &config->lookups[i]);
 	for (size_t i = 0; i < config->map_count; i++)
-		done_section(SCOPE_MAP, &config->maps[i]);
+		config_done_section(SCOPE_MAP, &config->maps[i]);
 	free(config->services);
 	free(config->lookups);
 	free(config->maps);
 }
 
-/* Checks one value by parsing it into a place that is thrown away. */
-static const char *check_value(const struct option *option, const char *text)
-{
-	union {
-		struct config config;
-		struct service_settings service;
-		struct lookup_settings lookup;
-		struct map_config map;
-	} scratch = {0};
-
-	const char *problem;
-
-	problem = option->parse(option, text, (char *)&scratch + option->offset);
-	if (option->scope == SCOPE_GLOBAL)
-		done_config(&scratch.config);
-	else
-		done_section(option->scope, &scratch);
-	return problem;
-}
-
-static const struct option *find_option(enum option_scope scope, const char *name)
-{
-	for (size_t i = 0; i < option_count; i++)
-		if (options[i].scope == scope && strcmp(options[i].name, name) == 0)
-			return &options[i];
-	return NULL;
-}
-
-/* ---- libconfuse's callbacks ---- */
-
-__attribute__((format(printf, 2, 0))) static void on_parse_error(
-	cfg_t *cfg, const char *format, va_list arguments)
-{
-	_cleanup_(free_pointer) char *text = NULL;
-
-	if (vasprintf(&text, format, arguments) < 0)
-		text = NULL;
-	problems_add(loading->problems, false, "%s:%d: %s", loading->file, cfg->line,
-		text ? text : "syntax error");
-}
-
-static enum option_scope scope_of(cfg_t *cfg)
-{
-	for (unsigned scope = SCOPE_GLOBAL + 1; scope < SCOPE_COUNT; scope++)
-		if (strcmp(cfg_name(cfg), option_scope_name(scope)) == 0)
-			return scope;
-	return SCOPE_GLOBAL;
-}
-
-/* Called when a value was read; of a list also once more at its end, so the last element
- * is checked twice, which is told once. */
-static int on_value(cfg_t *cfg, cfg_opt_t *opt)
-{
-	const struct option *option = find_option(scope_of(cfg), cfg_opt_name(opt));
-	unsigned count = cfg_opt_size(opt);
-	struct problems *problems = loading->problems;
-	_cleanup_(free_pointer) char *text = NULL;
-	const char *problem, *value;
-
-	if (!option || count == 0)
-		return 0;
-	value = cfg_opt_getnstr(opt, count - 1);
-	problem = check_value(option, value ? value : "");
-	if (!problem)
-		return 0;
-	if (asprintf(&text, "%s:%d: %s = %s: %s", loading->file, cfg->line, option->name,
-		    value ? value : "", problem) < 0)
-		text = NULL;
-	if (text && problems->count > 0 &&
-		strcmp(problems->items[problems->count - 1].text, text) == 0)
-		return 0;
-	problems_add(problems, false, "%s", text ? text : problem);
-	return 0;
-}
-
-/* ---- parsing ---- */
-
-/* libconfuse's description of one scope, ended by CFG_END; sections come from below. */
-static void describe_scope(enum option_scope scope, cfg_opt_t *opts)
-{
-	for (size_t i = 0; i < option_count; i++) {
-		if (options[i].scope != scope)
-			continue;
-		if (options[i].is_list)
-			*opts++ = (cfg_opt_t)CFG_STR_LIST(
-				options[i].name, NULL, CFGF_NODEFAULT);
-		else
-			*opts++ =
-				(cfg_opt_t)CFG_STR(options[i].name, NULL, CFGF_NODEFAULT);
-	}
-	*opts = (cfg_opt_t)CFG_END();
-}
-
-static cfg_t *describe_file(void)
-{
-	enum {
-		OPTIONS_MAX = 64
-	};
-
-	cfg_opt_t scopes[SCOPE_COUNT][OPTIONS_MAX], *end = scopes[SCOPE_GLOBAL];
-	char path[64];
-	cfg_t *cfg;
-
-	for (unsigned scope = 0; scope < SCOPE_COUNT; scope++)
-		describe_scope(scope, scopes[scope]);
-	while (end->name)
-		end++;
-	for (unsigned scope = SCOPE_GLOBAL + 1; scope < SCOPE_COUNT; scope++)
-		*end++ = (cfg_opt_t)CFG_SEC(
-			option_scope_name(scope), scopes[scope], CFGF_MULTI | CFGF_TITLE);
-	*end = (cfg_opt_t)CFG_END();
-	cfg = cfg_init(scopes[SCOPE_GLOBAL], CFGF_NONE);
-	if (!cfg)
-		return NULL;
-	cfg_set_error_function(cfg, on_parse_error);
-	for (size_t i = 0; i < option_count; i++) {
-		const char *section = option_scope_name(options[i].scope);
-
-		snprintf(path, sizeof(path), "%s%s%s", section ? section : "",
-			section ? "|" : "", options[i].name);
-		cfg_set_validate_func(cfg, path, on_value);
-	}
-	return cfg;
-}
-
-static void free_cfg(cfg_t **cfg)
-{
-	if (*cfg)
-		cfg_free(*cfg);
-}
-
-/* Overwrites comments (#, //) outside strings with spaces; lines stay where they are. */
-static void blank_comments(char *text)
-{
-	char quote = '\0';
-
-	for (char *at = text; *at; at++) {
-		if (quote) {
-			if (*at == '\\' && at[1])
-				at++;
-			else if (*at == quote)
-				quote = '\0';
-		} else if (*at == '"' || *at == '\'') {
-			quote = *at;
-		} else if (*at == '#' || (at[0] == '/' && at[1] == '/')) {
-			while (*at && *at != '\n')
-				*at++ = ' ';
-			at--;
-		}
-	}
-}
-
-static int parse_one_file(cfg_t *cfg, struct loader *loader)
-{
-	_cleanup_(free_pointer) char *text = NULL;
-	size_t length;
-	int r;
-
-	r = file_read(AT_FDCWD, loader->file, CONFIG_SIZE_MAX, &text, &length);
-	if (r < 0) {
-		problems_add(
-			loader->problems, false, "%s: %s", loader->file, strerror(-r));
-		return r == -ENOMEM ? r : 0;
-	}
-	if (strlen(text) != length) {
-		problems_add(loader->problems, false, "%s: a NUL octet is in the file",
-			loader->file);
-		return 0;
-	}
-	blank_comments(text);
-	loading = loader;
-	(void)cfg_parse_buf(cfg, text); /* its errors came through on_parse_error */
-	loading = NULL;
-	return 0;
-}
-
-static int parse_files(cfg_t *cfg, const char *file, struct problems *problems)
-{
-	struct loader loader = {.file = file, .problems = problems};
-	_cleanup_(free_pointer) char *pattern = NULL;
-	glob_t found;
-	int r;
-
-	r = parse_one_file(cfg, &loader);
-	if (r < 0)
-		return r;
-	if (asprintf(&pattern, "%s.d/*.conf", file) < 0)
-		return -ENOMEM;
-	r = glob(pattern, 0, NULL, &found);
-	if (r == GLOB_NOMATCH)
-		return 0;
-	if (r != 0)
-		return r == GLOB_NOSPACE ? -ENOMEM : -EIO;
-	for (size_t i = 0; i < found.gl_pathc && r == 0; i++) {
-		loader.file = found.gl_pathv[i];
-		r = parse_one_file(cfg, &loader);
-	}
-	globfree(&found);
-	return r;
-}
-
-/* ---- from libconfuse's tree to struct config ---- */
+/* ---- from text to struct config ---- */
 
 /* Parses the elements of a default list, which stand between spaces. */
 static const char *apply_fallback_list(const struct option *option, void *field)
@@ -343,106 +136,137 @@ static const char *apply_fallback_list(const struct option *option, void *field)
 	return problem;
 }
 
-/* Fills all options of one scope into base; where names it for a message. */
-static void apply_scope(enum option_scope scope, cfg_t *cfg, void *base,
+static const char *apply_fallback(const struct option *option, void *field)
+{
+	if (!option->fallback)
+		return "must be given";
+	return option->is_list ? apply_fallback_list(option, field)
+			       : option->parse(option, option->fallback, field);
+}
+
+/* Parses what was written.  False if a value of it is bad, which has been told. */
+static bool apply_values(const struct option *option, cfg_t *cfg, void *field)
+{
+	for (unsigned n = 0; n < cfg_size(cfg, option->name); n++) {
+		const char *text = cfg_getnstr(cfg, option->name, n);
+
+		if (option->parse(option, text ? text : "", field))
+			return false;
+	}
+	return true;
+}
+
+/* Fills all options of one scope into base; where names it for a message.  False if
+ * something is bad. */
+static bool apply_scope(enum option_scope scope, cfg_t *cfg, void *base,
 	const char *where, struct problems *problems)
 {
+	bool good = true;
+
 	for (size_t i = 0; i < option_count; i++) {
 		const struct option *option = &options[i];
 		void *field = (char *)base + option->offset;
-		unsigned count = option->scope == scope ? cfg_size(cfg, option->name) : 0;
 		const char *problem = NULL;
+		bool is_bad;
 
 		if (option->scope != scope)
 			continue;
-		for (unsigned n = 0; n < count && !problem; n++) {
-			const char *text = cfg_getnstr(cfg, option->name, n);
-
-			problem = option->parse(option, text ? text : "", field);
-		}
-		if (count == 0 && !option->fallback)
-			problem = "must be given";
-		else if (count == 0 && option->is_list)
-			problem = apply_fallback_list(option, field);
-		else if (count == 0)
-			problem = option->parse(option, option->fallback, field);
-		if (problem)
+		is_bad = !apply_values(option, cfg, field);
+		if (is_bad || cfg_size(cfg, option->name) == 0)
+			problem = apply_fallback(option, field);
+		good = good && !is_bad && !problem;
+		if (problem && !is_bad)
 			problems_add(problems, false, "%s: %s: %s", where, option->name,
 				problem);
 	}
+	return good;
 }
 
-/* Fills the array of one kind of section. */
-static int apply_sections(cfg_t *cfg, enum option_scope scope, size_t size,
-	void *ret_items, size_t *ret_count, struct problems *problems)
+/* Fills the array of one kind of section; one with something bad in it is left out. */
+static int apply_sections(const struct source *source, enum option_scope scope,
+	size_t size, void *ret_items, size_t *ret_count, struct problems *problems)
 {
 	const char *kind = option_scope_name(scope);
-	unsigned count = cfg_size(cfg, kind);
-	char *items = calloc(count + 1, size);
-	char where[128];
+	unsigned count = cfg_size(source->cfg, kind);
+	char *items = calloc(count + 1, size), place[PLACE_SIZE], where[PLACE_SIZE + 128];
 
 	if (!items)
 		return -ENOMEM;
 	*(void **)ret_items = items;
-	*ret_count = count;
 	for (unsigned i = 0; i < count; i++) {
-		cfg_t *section = cfg_getnsec(cfg, kind, i);
-		void *item = items + i * size;
+		cfg_t *section = cfg_getnsec(source->cfg, kind, i);
+		void *item = items + *ret_count * size;
 
 		/* the name is the first member of every section's struct */
 		*(char **)item = strdup(cfg_title(section));
 		if (!*(char **)item)
 			return -ENOMEM;
-		snprintf(where, sizeof(where), "%s %s", kind, cfg_title(section));
-		apply_scope(scope, section, item, where, problems);
+		++*ret_count;
+		snprintf(where, sizeof(where), "%s%s %s",
+			source_place(source, scope, cfg_title(section), place), kind,
+			cfg_title(section));
+		if (apply_scope(scope, section, item, where, problems))
+			continue;
+		--*ret_count;
+		config_done_section(scope, item);
+		memset(item, 0, size);
 	}
 	return 0;
 }
 
 /* ---- the whole ---- */
 
-static int build_config(cfg_t *cfg, struct config *config, struct problems *problems)
+static int build_config(
+	const struct source *source, struct config *config, struct problems *problems)
 {
+	bool global_ok;
 	int r;
 
 	config->report.mode = config->control.mode = 0660;
-	apply_scope(SCOPE_GLOBAL, cfg, config, "drac.conf", problems);
-	r = apply_sections(cfg, SCOPE_SERVICE, sizeof(*config->services),
+	global_ok = apply_scope(SCOPE_GLOBAL, source->cfg, config, "drac.conf", problems);
+	r = apply_sections(source, SCOPE_SERVICE, sizeof(*config->services),
 		&config->services, &config->service_count, problems);
 	if (r == 0)
-		r = apply_sections(cfg, SCOPE_LOOKUP, sizeof(*config->lookups),
+		r = apply_sections(source, SCOPE_LOOKUP, sizeof(*config->lookups),
 			&config->lookups, &config->lookup_count, problems);
 	if (r == 0)
-		r = apply_sections(cfg, SCOPE_MAP, sizeof(*config->maps), &config->maps,
-			&config->map_count, problems);
-	if (r == 0)
-		r = config_add_defaults(config, problems);
+		r = apply_sections(source, SCOPE_MAP, sizeof(*config->maps),
+			&config->maps, &config->map_count, problems);
 	if (r == 0 && problems->errors == 0)
-		config_check(config, problems);
+		r = config_add_defaults(config, problems);
+	if (r == 0)
+		config_check(config, source, global_ok, problems);
 	return r;
 }
 
-int config_load(const char *file, struct config **ret, struct problems *problems)
+static int load_source(
+	const struct source *source, struct config **ret, struct problems *problems)
 {
 	_cleanup_(unref_config) struct config *config = calloc(1, sizeof(*config));
-	_cleanup_(free_cfg) cfg_t *cfg = describe_file();
 	int r;
 
-	if (!config || !cfg)
+	if (!config)
 		return -ENOMEM;
 	config->references = 1;
-	r = parse_files(cfg, file, problems);
-	if (r < 0)
-		return r;
-	if (problems->errors > 0)
-		return -EINVAL;
-	r = build_config(cfg, config, problems);
+	r = build_config(source, config, problems);
 	if (r < 0)
 		return r;
 	if (problems->errors > 0)
 		return -EINVAL;
 	*ret = TAKE_PTR(config);
 	return 0;
+}
+
+int config_load(const char *file, struct config **ret, struct problems *problems)
+{
+	struct source source;
+	int r = source_read(file, &source, problems);
+
+	if (r < 0)
+		return r;
+	r = load_source(&source, ret, problems);
+	source_done(&source);
+	return r;
 }
 
 struct config *config_ref(struct config *config)
@@ -455,7 +279,7 @@ struct config *config_unref(struct config *config)
 {
 	if (!config || __atomic_sub_fetch(&config->references, 1, __ATOMIC_ACQ_REL) > 0)
 		return NULL;
-	done_config(config);
+	config_done(config);
 	free(config);
 	return NULL;
 }

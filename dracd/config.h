@@ -113,7 +113,8 @@ struct config {
 
 struct problem {
 	bool is_warning;
-	char *text; /* "/etc/drac/drac.conf:12: lease_time: ..." */
+	unsigned line; /* 0: of no single line */
+	char *text;    /* "/etc/drac/drac.conf:12: lease_time: ..." */
 };
 
 struct problems {
@@ -144,6 +145,9 @@ void config_compare(
 	const struct config *old, const struct config *new, struct problems *problems);
 
 void problems_add(struct problems *problems, bool is_warning, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* An error of a line, which the text names as well. */
+void problems_add_at(struct problems *problems, unsigned line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void problems_done(struct problems *problems);
 

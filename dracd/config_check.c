@@ -2,13 +2,15 @@
  * how two of them differ. */
 #include <errno.h>
 #include <grp.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "dracd/cleanup.h"
 #include "dracd/clock.h"
 #include "dracd/config_internal.h"
-#include "dracd/option.h"
 
 /* ---- what is there without being written ---- */
 
@@ -98,10 +100,35 @@ int config_add_defaults(struct config *config, struct problems *problems)
 
 /* ---- what must hold between options ---- */
 
-static void check_map(
-	const struct config *config, struct map_config *map, struct problems *problems)
+/* What the checks share. */
+struct check {
+	struct config *config;
+	const struct source *source;
+	struct problems *problems;
+};
+
+/* "FILE:LINE: KIND NAME: ..." */
+__attribute__((format(printf, 4, 5))) static void complain(const struct check *check,
+	enum option_scope scope, const char *name, const char *format, ...)
 {
-	struct address sample = {.length = (uint8_t)config->ipv6_prefix};
+	const char *kind = option_scope_name(scope);
+	_cleanup_(free_pointer) char *text = NULL;
+	char place[PLACE_SIZE];
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
+	va_end(arguments);
+	problems_add(check->problems, false, "%s%s%s%s: %s",
+		source_place(check->source, scope, name, place), kind ? kind : "",
+		kind ? " " : "", name, text ? text : "out of memory");
+}
+
+static void check_map(const struct check *check, struct map_config *map)
+{
+	unsigned prefix = check->config->ipv6_prefix;
+	struct address sample = {.length = (uint8_t)prefix};
 	/* each replacement of a Postfix hash makes every smtpd process start anew */
 	uint64_t automatic =
 		map->keys == KEY_POSTFIX ? USEC_PER_SEC : 250 * USEC_PER_MSEC;
@@ -112,70 +139,64 @@ static void check_map(
 	if (map->end_interval_usec == INTERVAL_AUTO)
 		map->end_interval_usec = automatic;
 	if (map->mode & (S_IWGRP | S_IWOTH))
-		problems_add(problems, false,
-			"map %s: mode = 0%o: whoever may write the file may open the relay; "
-			"use 0644",
-			map->name, (unsigned)map->mode);
+		complain(check, SCOPE_MAP, map->name,
+			"mode = 0%o: whoever may write the file may open the relay; use 0644",
+			(unsigned)map->mode);
 	if (map->static_path && map->keys != KEY_ACCESS)
-		problems_add(problems, false,
-			"map %s: static: only a map with keys = access "
-			"merges a static file",
-			map->name);
+		complain(check, SCOPE_MAP, map->name,
+			"static: only a map with keys = access merges a static file");
 	sample.ip.s6_addr[0] = 0x20;
 	sample.ip.s6_addr[3] = sample.ip.s6_addr[5] = sample.ip.s6_addr[7] = 1;
 	if (key_format(map->keys, &sample.ip, sample.length, &keys) < 0)
-		problems_add(problems, false,
-			"map %s: ipv6_prefix = %u cannot be expressed in "
-			"a map with keys = %s; use ipv6_prefix = 128, or a lookup instead of "
-			"the map",
-			map->name, config->ipv6_prefix, key_form_name(map->keys));
+		complain(check, SCOPE_MAP, map->name,
+			"ipv6_prefix = %u cannot be expressed in a map with keys = %s; use "
+			"ipv6_prefix = 128, or a lookup instead of the map",
+			prefix, key_form_name(map->keys));
 }
 
-/* True if name stands among the count names before item; size is that of one item. */
-static bool is_repeated(const void *items, size_t count, size_t size, const char *name)
+static void check_maps(const struct check *check)
 {
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(*(char *const *)((const char *)items + i * size), name) == 0)
-			return true;
-	return false;
-}
+	struct map_config *maps = check->config->maps;
 
-static void check_lookup(
-	const struct config *config, size_t index, struct problems *problems)
-{
-	const struct lookup_settings *lookup = &config->lookups[index];
-
-	if (strcmp(lookup->socket.path, config->report.path) == 0 ||
-		strcmp(lookup->socket.path, config->control.path) == 0)
-		problems_add(problems, false,
-			"lookup %s: path is that of the report or control socket",
-			lookup->name);
-	for (size_t i = 0; i < index; i++)
-		if (strcmp(lookup->socket.path, config->lookups[i].socket.path) == 0)
-			problems_add(problems, false,
-				"lookup %s: path is that of lookup %s", lookup->name,
-				config->lookups[i].name);
-}
-
-void config_check(struct config *config, struct problems *problems)
-{
-	if (config->lease_time_usec > config->lease_time_max_usec)
-		problems_add(problems, false, "lease_time is longer than lease_time_max");
-	for (size_t i = 0; i < config->lookup_count; i++)
-		check_lookup(config, i, problems);
-	for (size_t i = 0; i < config->map_count; i++) {
-		check_map(config, &config->maps[i], problems);
+	for (size_t i = 0; i < check->config->map_count; i++) {
+		check_map(check, &maps[i]);
 		for (size_t j = 0; j < i; j++)
-			if (strcmp(config->maps[i].path, config->maps[j].path) == 0)
-				problems_add(problems, false,
-					"map %s: path is that of map %s",
-					config->maps[i].name, config->maps[j].name);
+			if (strcmp(maps[i].path, maps[j].path) == 0)
+				complain(check, SCOPE_MAP, maps[i].name,
+					"path is that of map %s", maps[j].name);
 	}
-	for (size_t i = 0; i < config->service_count; i++)
-		if (is_repeated(config->services, i, sizeof(*config->services),
-			    config->services[i].name))
-			problems_add(problems, false, "service %s is there twice",
-				config->services[i].name);
+}
+
+static void check_lookups(const struct check *check)
+{
+	const struct config *config = check->config;
+
+	for (size_t i = 0; i < config->lookup_count; i++) {
+		const struct lookup_settings *lookup = &config->lookups[i];
+
+		if (strcmp(lookup->socket.path, config->report.path) == 0 ||
+			strcmp(lookup->socket.path, config->control.path) == 0)
+			complain(check, SCOPE_LOOKUP, lookup->name,
+				"path is that of the report or control socket");
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(lookup->socket.path, config->lookups[j].socket.path) ==
+				0)
+				complain(check, SCOPE_LOOKUP, lookup->name,
+					"path is that of lookup %s",
+					config->lookups[j].name);
+	}
+}
+
+void config_check(struct config *config, const struct source *source, bool global_ok,
+	struct problems *problems)
+{
+	struct check check = {config, source, problems};
+
+	if (global_ok && config->lease_time_usec > config->lease_time_max_usec)
+		complain(&check, SCOPE_GLOBAL, "lease_time",
+			"is longer than lease_time_max");
+	check_lookups(&check);
+	check_maps(&check);
 }
 
 /* ---- differences ---- */

@@ -6,7 +6,7 @@ fuzz_links_record = dracd/lease dracd/address dracd/clock
 fuzz_links_address = dracd/address
 fuzz_links_postlogin = client/postlogin_request
 fuzz_links_access = maps/access maps/refusals maps/key
-fuzz_links_config = dracd/config dracd/config_check dracd/option dracd/file dracd/prefix_set \
+fuzz_links_config = dracd/config dracd/config_parse dracd/config_check dracd/option dracd/file dracd/prefix_set \
 	dracd/address maps/key maps/map maps/map_bdb maps/replace
 fuzz_links_blocks = dracd/block dracd/file dracd/prefix_set dracd/address dracd/clock client/words
 fuzz_libs_config = -lconfuse -ldb-5.3

@@ -144,7 +144,7 @@ static void test_problems_with_lines(void **state)
 		{"# one\n# two\nlease_time = 0s\n", 3,
 			"lease_time = 0s: duration too short"},
 		{"lease_time = 100d", 1, "lease_time = 100d: duration too long"},
-		{"\nlease_tyme = 5s\n", 2, "no such option 'lease_tyme'"},
+		{"\nlease_tyme = 5s\n", 2, "unknown option 'lease_tyme'; see"},
 		{"mode = on", 1, "mode = on: must be enforce or observe"},
 		{"durability = none", 1,
 			"durability = none: must be full, batch or process"},
@@ -162,7 +162,7 @@ static void test_problems_with_lines(void **state)
 			"report_socket = run/x: must be an absolute"},
 		{"service imap { lease = perhaps }", 1,
 			"lease = perhaps: must be yes or no"},
-		{"service imap {\n\n leese = yes }", 3, "no such option 'leese'"},
+		{"service imap {\n\n leese = yes }", 3, "unknown option 'leese'; see"},
 		{"lookup a {\n protocol = tcp\n}", 2,
 			"protocol = tcp: must be policy or"},
 		{"map a {\n type = dbm\n}", 2, "type = dbm: unknown map type"},
@@ -194,12 +194,70 @@ static void test_all_values_are_told_at_once(void **state)
 	assert_int_equal(world->problems.errors, 5);
 }
 
+/* Unknown options and sections in all places, bad values, and what does not fit together:
+ * each once, in the order of the lines. */
+static void test_all_problems_are_told_at_once(void **state)
+{
+	static const char text[] =
+		"lease_tyme = 5min\n"
+		"deny = {\"10.0.0.1/8\"} colour = { \"a}\", b }\n"
+		"service imap { leese = \"no\" lease = maybe }\n"
+		"mapp x {\n  type = hash # lost\n  deep { a = 1 }\n}\n"
+		"lease_time = 2h\n"
+		"lease_time_max = 1h\n"
+		"lookup a { protocol = policy  path = \"/x\"  grupp = g }\n"
+		"lookup b {\n protocol = policy\n path = \"/x\"\n}\n"
+		"lookup c {\n path = \"/y\" }\n"
+		"mode = off\n";
+
+	static const struct {
+		unsigned line;
+		const char *problem;
+	} rows[] = {
+		{1, "unknown option 'lease_tyme'"},
+		{2, "deny = 10.0.0.1/8: host bits"},
+		{2, "unknown option 'colour'"},
+		{3, "lease = maybe: must be yes or no"},
+		{3, "unknown option 'leese'"},
+		{4, "unknown option 'mapp'"},
+		{10, "unknown option 'grupp'"},
+		{17, "mode = off: must be"},
+		{16, "lookup c: protocol: must be given"},
+		{12, "lookup b: path is that of lookup a"},
+	};
+	struct world *world = *state;
+
+	assert_int_equal(load(world, text), -EINVAL);
+	for (size_t i = 0; i < COUNT(rows); i++)
+		assert_true(has_problem(world, rows[i].line, rows[i].problem));
+	assert_int_equal(world->problems.errors, COUNT(rows));
+	for (size_t i = 1; i < 8; i++)
+		assert_true(world->problems.items[i].line >=
+			    world->problems.items[i - 1].line);
+}
+
+/* More than anyone wants to read; and what cannot be blanked does not go on for ever. */
+static void test_very_many_unknown(void **state)
+{
+	struct world *world = *state;
+	char *text = calloc(200, 16);
+
+	for (unsigned i = 0; i < 200; i++)
+		snprintf(text + strlen(text), 16, "x%u = y\n", i);
+	assert_int_equal(load(world, text), -EINVAL);
+	assert_in_range(world->problems.errors, 40, 60);
+	free(text);
+	assert_int_equal(load(world, "\"a b\" = 3\nmode = x\n"), -EINVAL);
+	assert_true(world->problems.errors > 0);
+}
+
 static void test_between_options(void **state)
 {
 	static const struct {
 		const char *text, *problem;
 	} rows[] = {
-		{"lease_time = 2h\nlease_time_max = 1h", "lease_time is longer"},
+		{"lease_time = 2h\nlease_time_max = 1h",
+			"drac.conf:1: lease_time: is longer than lease_time_max"},
 		{"lookup a { path = \"/x\" }", "lookup a: protocol: must be given"},
 		{"lookup a { protocol = policy }", "lookup a: path: must be given"},
 		{"lookup a { protocol = policy path = \"/x\" }\n"
@@ -321,6 +379,8 @@ int main(void)
 		TEST(test_values),
 		TEST(test_problems_with_lines),
 		TEST(test_all_values_are_told_at_once),
+		TEST(test_all_problems_are_told_at_once),
+		TEST(test_very_many_unknown),
 		TEST(test_between_options),
 		TEST(test_further_files),
 		TEST(test_no_file),

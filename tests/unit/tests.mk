@@ -11,7 +11,7 @@ links_lookup = dracd/policy dracd/socketmap dracd/address
 links_login = dracd/login dracd/address client/words client/report
 links_block = dracd/block dracd/file dracd/prefix_set dracd/address dracd/clock client/words
 links_table = dracd/table dracd/table_read dracd/table_end dracd/table_write dracd/table_check dracd/lease dracd/clock dracd/address
-links_config = dracd/config dracd/config_check dracd/option dracd/file dracd/prefix_set dracd/address \
+links_config = dracd/config dracd/config_parse dracd/config_check dracd/option dracd/file dracd/prefix_set dracd/address \
 	maps/key maps/map maps/replace $(if $(filter 1,$(WITH_BDB)),maps/map_bdb)
 links_key = maps/key
 links_access = maps/access maps/refusals maps/key

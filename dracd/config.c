@@ -23,8 +23,8 @@ static void unref_config(struct config **config)
 
 /* ---- problems ---- */
 
-static void add_problem(struct problems *problems, bool is_warning, unsigned line,
-	const char *format, va_list arguments)
+__attribute__((format(printf, 4, 0))) static void add_problem(struct problems *problems,
+	bool is_warning, unsigned line, const char *format, va_list arguments)
 {
 	struct problem *grown;
 	char *text;

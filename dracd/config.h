@@ -140,6 +140,11 @@ const struct service_settings *config_service(
 /* The name of the account, if uid may report logins; else NULL. */
 const char *config_reporter(const struct config *config, uid_t uid);
 
+/* True if both say the same in every point, so that what serves one can serve the other.
+ */
+bool config_same_lookup(const struct lookup_settings *a, const struct lookup_settings *b);
+bool config_same_map(const struct map_config *a, const struct map_config *b);
+
 /* Appends warnings for options that differ and take effect at a restart only. */
 void config_compare(
 	const struct config *old, const struct config *new, struct problems *problems);

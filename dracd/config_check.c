@@ -211,34 +211,19 @@ static bool same_socket(const struct socket_settings *a, const struct socket_set
 	return same_text(a->path, b->path) && a->group == b->group && a->mode == b->mode;
 }
 
-static bool same_lookups(const struct config *a, const struct config *b)
+bool config_same_lookup(const struct lookup_settings *a, const struct lookup_settings *b)
 {
-	if (a->lookup_count != b->lookup_count)
-		return false;
-	for (size_t i = 0; i < a->lookup_count; i++)
-		if (!same_text(a->lookups[i].name, b->lookups[i].name) ||
-			a->lookups[i].protocol != b->lookups[i].protocol ||
-			!same_socket(&a->lookups[i].socket, &b->lookups[i].socket))
-			return false;
-	return true;
+	return same_text(a->name, b->name) && a->protocol == b->protocol &&
+	       same_socket(&a->socket, &b->socket);
 }
 
-static bool same_maps(const struct config *a, const struct config *b)
+bool config_same_map(const struct map_config *a, const struct map_config *b)
 {
-	if (a->map_count != b->map_count)
-		return false;
-	for (size_t i = 0; i < a->map_count; i++) {
-		const struct map_config *x = &a->maps[i], *y = &b->maps[i];
-
-		if (!same_text(x->name, y->name) || x->type != y->type ||
-			x->keys != y->keys || !same_text(x->path, y->path) ||
-			x->group != y->group || x->mode != y->mode ||
-			x->interval_usec != y->interval_usec ||
-			x->end_interval_usec != y->end_interval_usec ||
-			!same_text(x->static_path, y->static_path))
-			return false;
-	}
-	return true;
+	return same_text(a->name, b->name) && a->type == b->type && a->keys == b->keys &&
+	       same_text(a->path, b->path) && a->group == b->group &&
+	       a->mode == b->mode && a->interval_usec == b->interval_usec &&
+	       a->end_interval_usec == b->end_interval_usec &&
+	       same_text(a->static_path, b->static_path);
 }
 
 void config_compare(
@@ -254,14 +239,11 @@ void config_compare(
 			"state_directory"},
 		{same_socket(&old->report, &new->report), "report_socket"},
 		{same_socket(&old->control, &new->control), "control_socket"},
-		{same_lookups(old, new), "lookup"},
-		{same_maps(old, new), "map"},
 	};
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (!parts[i].same)
 			problems_add(problems, true,
-				"%s: the change takes effect at the next "
-				"restart of dracd",
+				"%s: the change takes effect at the next restart of dracd",
 				parts[i].what);
 }

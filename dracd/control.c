@@ -99,7 +99,7 @@ static void add_reach(
 {
 	const struct publisher *publisher = session->daemon->core.publisher;
 
-	line_add_number(line, "lookups", session->daemon->lookup_count);
+	line_add_number(line, "lookups", session->daemon->lookups.count);
 	line_add_number(line, "maps", publisher ? publisher_map_count(publisher) : 0);
 	line_add_number(line, "maps_late", maps_late);
 }

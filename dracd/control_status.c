@@ -13,7 +13,8 @@ static bool is_critical(const struct daemon *daemon)
 {
 	const struct core *core = &daemon->core;
 
-	if (daemon->guardian.pid == 0 || core->blocks_unsaved)
+	if (daemon->guardian.pid == 0 || core->blocks_unsaved ||
+		publisher_cannot_leave(core->publisher))
 		return true;
 	for (size_t i = 0; i < publisher_map_count(core->publisher); i++)
 		if (is_failed(publisher_report(core->publisher, i)))
@@ -41,7 +42,7 @@ static bool has_shared(struct core *core)
 
 static bool sees_nobody(const struct daemon *daemon)
 {
-	return daemon->lookup_count == 0 &&
+	return daemon->lookups.count == 0 &&
 	       publisher_map_count(daemon->core.publisher) == 0;
 }
 
@@ -123,17 +124,17 @@ static void send_lookups(struct session *session)
 	const struct daemon *daemon = session->daemon;
 	struct line line;
 
-	for (size_t i = 0; i < daemon->lookup_count; i++) {
-		const struct lookup_settings *settings = &daemon->started->lookups[i];
-		const struct daemon_lookup *lookup = &daemon->lookups[i];
+	for (size_t i = 0; i < daemon->lookups.count; i++) {
+		const struct daemon_lookup *lookup = daemon->lookups.items[i];
+		const struct lookup_settings *settings = lookup->settings;
 
 		line_init(&line, "lookup");
 		line_add(&line, "name", settings->name);
 		line_add(&line, "protocol",
 			settings->protocol == LOOKUP_POLICY ? "policy" : "socketmap");
 		line_add(&line, "path", settings->socket.path);
-		line_add_number(&line, "connections",
-			lookup->server ? server_connection_count(lookup->server) : 0);
+		line_add_number(
+			&line, "connections", server_connection_count(lookup->server));
 		line_add_number(&line, "asked", lookup->lookup.asked);
 		control_send(session, &line);
 	}
@@ -210,6 +211,9 @@ static void send_warnings(struct session *session)
 	if (sees_nobody(session->daemon))
 		send_warning(
 			session, "there is no lookup and no map: no MTA sees the leases");
+	if (publisher_cannot_leave(core->publisher))
+		send_warning(session,
+			"a map that drac.conf no longer has so cannot be withdrawn; see dracd's log");
 	if (core->blocks_unsaved)
 		send_warning(session, "a revocation could not be stored; trying again");
 

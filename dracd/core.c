@@ -214,6 +214,10 @@ static void on_progress(void *context)
 		core_check_table(core, publisher_report(core->publisher, i)->table_error);
 	allow_delete(core);
 	core_check_waiters(core);
+	if (core->is_settling && publisher_is_settled(core->publisher)) {
+		core->is_settling = false;
+		core->settled(core);
+	}
 	if (!core->is_ready && publisher_is_ready(core->publisher)) {
 		core->is_ready = true;
 		core->ready(core);
@@ -227,7 +231,7 @@ void core_set_blocks(struct core *core, struct blocks *blocks)
 	blocks_ref(blocks);
 	blocks_unref(core->blocks);
 	core->blocks = blocks;
-	publisher_set_rules(core->publisher, core->config, core->blocks, false);
+	publisher_set_blocks(core->publisher, core->blocks);
 	core_arm_timer(core, 0);
 }
 
@@ -257,25 +261,23 @@ static void rejudge(struct core *core)
 	store_submit(core->store, op);
 }
 
-int core_reload(struct core *core, struct problems *problems)
+int core_set_config(struct core *core, struct config *config)
 {
-	struct config *config;
-	bool lists, rebuild;
+	bool lists = !prefix_set_equal(&core->config->deny, &config->deny) ||
+		     !prefix_set_equal(&core->config->never_lease, &config->never_lease);
 	int r;
 
-	r = config_load(core->config_file, &config, problems);
+	r = publisher_set_config(
+		core->publisher, config, lists || core->config->mode != config->mode);
 	if (r < 0)
 		return r;
-	config_compare(core->config, config, problems);
-	lists = !prefix_set_equal(&core->config->deny, &config->deny) ||
-		!prefix_set_equal(&core->config->never_lease, &config->never_lease);
-	rebuild = lists || core->config->mode != config->mode;
+	config_ref(config);
 	config_unref(core->config);
 	core->config = config;
+	core->is_settling = !publisher_is_settled(core->publisher);
+	if (!core->is_settling)
+		core->settled(core);
 	(void)core_refresh_own(core); /* tried again within a minute */
-	publisher_set_rules(core->publisher, core->config, core->blocks, rebuild);
-	publisher_wake(
-		core->publisher, WAKE_CHANGES); /* static files are looked at too */
 	if (lists)
 		rejudge(core);
 	return 0;

@@ -40,7 +40,6 @@ struct waiter;
 
 struct core {
 	sd_event *event;
-	const char *config_file; /* borrowed */
 	struct config *config;
 	struct blocks *blocks;
 	struct prefix_set own;
@@ -59,8 +58,11 @@ struct core {
 	struct prefix_set shared; /* leases with more users than warn_users_per_address */
 	void (*ready)(
 		struct core *core); /* once all maps have been published, or tried */
-	void *daemon;               /* of the caller, for ready() */
+	/* after core_set_config(), once every map that is gone is withdrawn */
+	void (*settled)(struct core *core);
+	void *daemon; /* of the caller, for these two */
 	bool is_ready;
+	bool is_settling;
 	bool has_failed;     /* the table; dracd is ending */
 	bool blocks_unsaved; /* they are in force, but the file could not be written */
 };
@@ -92,9 +94,9 @@ int core_unblock(struct core *core, const struct block *block, core_done *done,
 
 void core_flush(struct core *core, uint64_t wait_usec, core_done *done, void *context);
 
-/* Reads the configuration again; on any error in it the old one stays.  0, or -EINVAL
- * with problems filled. */
-int core_reload(struct core *core, struct problems *problems)
+/* From now on under this configuration (a reference is taken).  0, or -ENOMEM and nothing
+ * is changed. */
+int core_set_config(struct core *core, struct config *config)
 	__attribute__((warn_unused_result));
 
 /* May address relay now?  The lease found, if any, is in *ret_lease (its deadline 0:

@@ -1,12 +1,11 @@
 /* The daemon around the core: state, sockets, signals, manager; in which order they come
  * and go. */
-#include "dracd/daemon.h"
+#include "dracd/daemon_internal.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
@@ -14,112 +13,14 @@
 #include <unistd.h>
 
 #include "dracd/cleanup.h"
-#include "dracd/control.h"
 #include "dracd/log.h"
-#include "dracd/report.h"
 #include "dracd/state.h"
 
 enum {
-	REPORT_CONNECTIONS_MAX = 1024,
-	CONTROL_CONNECTIONS_MAX = 32,
-	LOOKUP_CONNECTIONS_MAX = 8192,
-	OTHER_DESCRIPTORS = 128, /* files, maps, timers, a guardian */
-	READY_SECONDS = 10,      /* serves then, even if a map is not yet published */
+	READY_SECONDS = 10, /* serves then, even if a map is not yet published */
 };
 
 /* ---- sockets ---- */
-
-static int ask_core(const struct address *address, void *context)
-{
-	return core_ask(context, address);
-}
-
-/* All sockets together keep within the descriptors we may have, so that a flood on one of
- * them cannot starve another. */
-static unsigned report_connections_max(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
-		limit.rlim_cur / 4 > REPORT_CONNECTIONS_MAX)
-		return REPORT_CONNECTIONS_MAX;
-	return (unsigned)limit.rlim_cur / 4;
-}
-
-static unsigned lookup_connections_max(size_t lookups)
-{
-	rlim_t taken =
-		OTHER_DESCRIPTORS + CONTROL_CONNECTIONS_MAX + report_connections_max();
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < taken)
-		return CONTROL_CONNECTIONS_MAX;
-	limit.rlim_cur = (limit.rlim_cur - taken) / lookups;
-	return limit.rlim_cur < LOOKUP_CONNECTIONS_MAX ? (unsigned)limit.rlim_cur
-						       : LOOKUP_CONNECTIONS_MAX;
-}
-
-/* A socket's group may be given to it by root and by members only; config.c has checked.
- */
-static int open_server(struct daemon *daemon, const struct protocol *protocol,
-	const struct socket_settings *socket, unsigned connections_max, void *context,
-	struct server **ret)
-{
-	struct server_settings settings = {
-		.protocol = protocol,
-		.path = socket->path,
-		.group = socket->group,
-		.mode = socket->mode,
-		.inherited_fd = protocol == &report_protocol ? daemon->report_fd : -1,
-		.connections_max = connections_max,
-		.context = context,
-	};
-	int r = server_open(daemon->core.event, &settings, ret);
-
-	if (r < 0)
-		log_errno(LOG_ERR, r, "cannot open socket %s", socket->path);
-	return r;
-}
-
-static int open_lookups(struct daemon *daemon)
-{
-	const struct config *config = daemon->started;
-
-	daemon->lookups = calloc(config->lookup_count + 1, sizeof(*daemon->lookups));
-	if (!daemon->lookups)
-		return -ENOMEM;
-	daemon->lookup_count = config->lookup_count;
-	for (size_t i = 0; i < config->lookup_count; i++) {
-		const struct lookup_settings *settings = &config->lookups[i];
-		struct daemon_lookup *lookup = &daemon->lookups[i];
-		int r;
-
-		lookup->lookup.ask = ask_core;
-		lookup->lookup.context = &daemon->core;
-		r = open_server(daemon,
-			settings->protocol == LOOKUP_POLICY ? &policy_protocol
-							    : &socketmap_protocol,
-			&settings->socket, lookup_connections_max(config->lookup_count),
-			&lookup->lookup, &lookup->server);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* The lookups come last: a listening socket promises an answer. */
-static int open_sockets(struct daemon *daemon)
-{
-	const struct config *config = daemon->started;
-	int r;
-
-	r = open_server(daemon, &report_protocol, &config->report,
-		report_connections_max(), &daemon->core, &daemon->report);
-	if (r >= 0)
-		r = open_server(daemon, &control_protocol, &config->control,
-			CONTROL_CONNECTIONS_MAX, daemon, &daemon->control);
-	return r >= 0 ? open_lookups(daemon) : r;
-}
 
 /* The report socket may come from systemd by its name; any other is a mistake. */
 static int take_inherited(struct daemon *daemon)
@@ -146,6 +47,30 @@ static int take_inherited(struct daemon *daemon)
 
 /* ---- serving ---- */
 
+static void log_problems(const struct problems *problems)
+{
+	for (size_t i = 0; i < problems->count; i++)
+		log_message(problems->items[i].is_warning ? LOG_WARNING : LOG_ERR, "%s",
+			problems->items[i].text);
+}
+
+/* The lookups come last: a listening socket promises an answer. */
+static int open_all(struct daemon *daemon)
+{
+	struct problems problems = {0};
+	struct lookup_set lookups;
+	int r = daemon_open_sockets(daemon);
+
+	if (r < 0)
+		return r;
+	r = daemon_prepare_lookups(daemon, daemon->core.config, &lookups, &problems);
+	if (r >= 0)
+		daemon_take_lookups(daemon, &lookups);
+	log_problems(&problems);
+	problems_done(&problems);
+	return r;
+}
+
 static void serve(struct core *core)
 {
 	struct daemon *daemon = core->daemon;
@@ -153,14 +78,14 @@ static void serve(struct core *core)
 
 	if (daemon->report)
 		return;
-	r = open_sockets(daemon);
+	r = open_all(daemon);
 	if (r < 0) {
 		(void)sd_event_exit(core->event, r);
 		return;
 	}
 	log_message(LOG_INFO, "started version=%s leases=%llu lookups=%zu maps=%zu",
 		DRACD_VERSION, (unsigned long long)(core->state.ipv4 + core->state.ipv6),
-		daemon->lookup_count, publisher_map_count(core->publisher));
+		daemon->lookups.count, publisher_map_count(core->publisher));
 	(void)sd_notify(0, "READY=1\nSTATUS=serving");
 }
 
@@ -181,13 +106,6 @@ static int on_ready_timeout(sd_event_source *source, uint64_t usec, void *userda
 
 /* ---- signals ---- */
 
-static void log_problems(const struct problems *problems)
-{
-	for (size_t i = 0; i < problems->count; i++)
-		log_message(problems->items[i].is_warning ? LOG_WARNING : LOG_ERR, "%s",
-			problems->items[i].text);
-}
-
 /* sd_notify(3): what Type=notify-reload needs, and Type=notify does not mind. */
 static void notify_reloading(void)
 {
@@ -199,12 +117,56 @@ static void notify_reloading(void)
 			(unsigned long long)now.tv_nsec / 1000);
 }
 
+/* The guardian is told of what is new before it is there, and forgets what is gone when
+ * it is withdrawn. */
+static void on_settled(struct core *core)
+{
+	struct daemon *daemon = core->daemon;
+
+	guardian_tell(&daemon->guardian, core->config, GUARDIAN_SET);
+}
+
+/* Everything that can fail comes first. */
+static int apply_config(
+	struct daemon *daemon, struct config *config, struct problems *problems)
+{
+	struct lookup_set lookups = {0};
+	int r = 0;
+
+	if (daemon->report) /* else the lookups are not yet open */
+		r = daemon_prepare_lookups(daemon, config, &lookups, problems);
+	if (r < 0)
+		return r;
+	guardian_tell(&daemon->guardian, config, GUARDIAN_ADD);
+	r = core_set_config(&daemon->core, config);
+	if (r < 0) {
+		daemon_drop_lookups(daemon, &lookups);
+		guardian_tell(&daemon->guardian, daemon->core.config, GUARDIAN_SET);
+	} else if (daemon->report) {
+		daemon_take_lookups(daemon, &lookups);
+	}
+	return r;
+}
+
+static int load_and_apply(struct daemon *daemon, struct problems *problems)
+{
+	struct config *config;
+	int r = config_load(daemon->config_file, &config, problems);
+
+	if (r < 0)
+		return r;
+	config_compare(daemon->started, config, problems);
+	r = apply_config(daemon, config, problems);
+	config_unref(config);
+	return r;
+}
+
 int daemon_reload(struct daemon *daemon, struct problems *problems)
 {
 	int r;
 
 	notify_reloading();
-	r = core_reload(&daemon->core, problems);
+	r = load_and_apply(daemon, problems);
 	log_problems(problems);
 	if (r < 0)
 		log_message(
@@ -328,8 +290,9 @@ int daemon_start(struct daemon *daemon, const char *config_file, struct config *
 	*daemon = (struct daemon){.directory = -1, .lock = -1, .report_fd = -1};
 	daemon->started = config_ref(config);
 	core->config = config_ref(config);
-	core->config_file = config_file;
+	daemon->config_file = config_file;
 	core->ready = serve;
+	core->settled = on_settled;
 	core->daemon = daemon;
 	umask(0077);
 	if (geteuid() == 0)
@@ -372,9 +335,7 @@ void daemon_stop(struct daemon *daemon)
 	int r = -ENOENT;
 
 	(void)sd_notify(0, "STOPPING=1");
-	for (size_t i = 0; i < daemon->lookup_count; i++)
-		server_close(daemon->lookups[i].server);
-	free(daemon->lookups);
+	daemon_take_lookups(daemon, &(struct lookup_set){0});
 	server_close(daemon->control);
 	server_close(daemon->report);
 	withdrawn = core_stop(&daemon->core);

@@ -10,14 +10,24 @@
 #include "dracd/lookup.h"
 #include "dracd/server.h"
 
+/* A lookup that is offered. */
 struct daemon_lookup {
+	struct config *config; /* that settings stands in */
+	const struct lookup_settings *settings;
 	struct lookup lookup;
-	struct server *server; /* NULL if its socket could not be bound */
+	struct server *server;
+};
+
+struct lookup_set {
+	size_t count;
+	struct daemon_lookup **items;
 };
 
 struct daemon {
 	struct core core;
-	struct config *started; /* its sockets are this configuration's, for life */
+	const char *config_file; /* borrowed */
+	struct config *started;  /* state directory, report and control socket are this
+				    configuration's, for life */
 	uint8_t boot_id[16];
 	int directory; /* of the state */
 	int lock;      /* of the state directory: one dracd at a time */
@@ -25,8 +35,7 @@ struct daemon {
 	int report_fd; /* inherited from systemd; -1: none */
 	struct server *report;
 	struct server *control;
-	size_t lookup_count;
-	struct daemon_lookup *lookups;
+	struct lookup_set lookups;
 };
 
 /* Opens state, table, threads; serves once the maps are published.  0, or a negative
@@ -40,8 +49,10 @@ int daemon_run(struct daemon *daemon) __attribute__((warn_unused_result));
 /* Lookups first, so that dead is refused at once; then withdraws, stores, closes. */
 void daemon_stop(struct daemon *daemon);
 
-/* Loads the configuration again: as core_reload(), with the messages in the log as well.
- */
+/* Loads the configuration again, as one transaction: first all that can fail, and if
+ * anything does, the old one stays in force, whole.  Lookups and maps that are as before
+ * go on undisturbed.  0, or a negative errno; problems, which are logged as well, say
+ * more. */
 int daemon_reload(struct daemon *daemon, struct problems *problems)
 	__attribute__((warn_unused_result));
 

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,17 +19,224 @@ enum {
 	WITHDRAW_WAIT_USEC = 1000000,
 };
 
-/* True if dracd has ended cleanly, false if the pipe ended without a word. */
-static bool wait_for_end(int pipe)
-{
-	ssize_t got;
-	char word;
+/* What comes through the pipe, from ourselves to ourselves: this, and the texts. */
+struct message {
+	enum {
+		MESSAGE_LOOKUP, /* text: path */
+		MESSAGE_MAP,    /* texts: name, path, static file or nothing */
+		MESSAGE_ADD,    /* those before this are withdrawn too */
+		MESSAGE_SET,    /* those before this are all that is withdrawn */
+		MESSAGE_CLEAN,  /* there is nothing to withdraw any more */
+	} kind;
 
-	do {
-		got = read(pipe, &word, 1);
-	} while (got < 0 && errno == EINTR);
-	return got == 1;
+	struct map_config map; /* without its texts */
+	uint32_t lengths[3];
+};
+
+enum {
+	TEXT_MAX = 1024 * 1024 /* more than a configuration has */
+};
+
+/* ---- what is guarded ---- */
+
+static int add_lookup(struct config *to, const char *path)
+{
+	struct lookup_settings *grown =
+		reallocarray(to->lookups, to->lookup_count + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	to->lookups = grown;
+	grown += to->lookup_count;
+	*grown = (struct lookup_settings){.socket.path = strdup(path)};
+	if (!grown->socket.path)
+		return -ENOMEM;
+	to->lookup_count++;
+	return 0;
 }
+
+static int add_map(struct config *to, const struct map_config *map)
+{
+	struct map_config *grown =
+		reallocarray(to->maps, to->map_count + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	to->maps = grown;
+	grown += to->map_count++;
+	*grown = *map;
+	grown->name = strdup(map->name);
+	grown->path = strdup(map->path);
+	grown->static_path = map->static_path ? strdup(map->static_path) : NULL;
+	return grown->name && grown->path && !grown->static_path == !map->static_path
+		       ? 0
+		       : -ENOMEM;
+}
+
+/* Adds the lookups and maps of from. */
+static int add_all(struct config *to, const struct config *from)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < from->lookup_count && r == 0; i++)
+		r = add_lookup(to, from->lookups[i].socket.path);
+	for (size_t i = 0; i < from->map_count && r == 0; i++)
+		r = add_map(to, &from->maps[i]);
+	return r;
+}
+
+static struct config *new_guarded(const struct config *from)
+{
+	struct config *config = calloc(1, sizeof(*config));
+
+	if (!config)
+		return NULL;
+	config->references = 1;
+	return from && add_all(config, from) < 0 ? config_unref(config) : config;
+}
+
+/* ---- the pipe ---- */
+
+static int read_all(int pipe, void *data, size_t length)
+{
+	char *at = data;
+
+	while (length > 0) {
+		ssize_t got = read(pipe, at, length);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : -EPIPE;
+		at += got;
+		length -= (size_t)got;
+	}
+	return 0;
+}
+
+/* A message with its texts, each NULL if it was.  -EPIPE at the end of the pipe. */
+static int read_message(int pipe, struct message *ret, char *ret_texts[3])
+{
+	int r = read_all(pipe, ret, sizeof(*ret));
+
+	for (int i = 0; i < 3 && r == 0; i++) {
+		if (ret->lengths[i] == 0)
+			continue;
+		if (ret->lengths[i] > TEXT_MAX)
+			return -EBADMSG;
+		ret_texts[i] = calloc(1, ret->lengths[i] + 1);
+		if (!ret_texts[i])
+			return -ENOMEM;
+		r = read_all(pipe, ret_texts[i], ret->lengths[i]);
+	}
+	return r;
+}
+
+static int add_message(
+	struct config *to, const struct message *message, char *const texts[3])
+{
+	struct map_config map = message->map;
+
+	if (message->kind == MESSAGE_LOOKUP)
+		return add_lookup(to, texts[0]);
+	map.name = texts[0];
+	map.path = texts[1];
+	map.static_path = texts[2];
+	return add_map(to, &map);
+}
+
+/* Reads what belongs to one order.  Returns its kind, or a negative errno. */
+static int read_order(int pipe, struct config *ret)
+{
+	struct message message;
+	int r;
+
+	for (;;) {
+		char *texts[3] = {0};
+
+		r = read_message(pipe, &message, texts);
+		if (r == 0 && message.kind <= MESSAGE_MAP)
+			r = add_message(ret, &message, texts);
+		for (int i = 0; i < 3; i++)
+			free(texts[i]);
+		if (r < 0)
+			return r;
+		if (message.kind > MESSAGE_MAP)
+			return (int)message.kind;
+	}
+}
+
+/* Follows orders until dracd ends.  True if it has ended cleanly, false if the pipe ended
+ * without a word. */
+static bool wait_for_end(int pipe, struct config **guarded)
+{
+	for (;;) {
+		struct config *told = new_guarded(NULL);
+		int order = told ? read_order(pipe, told) : -ENOMEM;
+
+		if (order == MESSAGE_SET) {
+			config_unref(*guarded);
+			*guarded = told;
+			continue;
+		}
+		if (order == MESSAGE_ADD && add_all(*guarded, told) < 0)
+			log_message(LOG_ERR,
+				"the guardian is out of memory: it may not withdraw every map");
+		config_unref(told);
+		if (order != MESSAGE_ADD)
+			return order == MESSAGE_CLEAN;
+	}
+}
+
+static int write_all(int pipe, const void *data, size_t length)
+{
+	const char *at = data;
+
+	while (length > 0) {
+		ssize_t written = write(pipe, at, length);
+
+		if (written < 0)
+			return -errno;
+		at += written;
+		length -= (size_t)written;
+	}
+	return 0;
+}
+
+static int write_message(int pipe, struct message message, const char *const texts[3])
+{
+	int r;
+
+	message.map.name = message.map.path = message.map.static_path = NULL;
+	for (int i = 0; i < 3; i++)
+		message.lengths[i] = texts[i] ? (uint32_t)strlen(texts[i]) : 0;
+	r = write_all(pipe, &message, sizeof(message));
+	for (int i = 0; i < 3 && r == 0; i++)
+		r = write_all(pipe, texts[i], message.lengths[i]);
+	return r;
+}
+
+static int write_order(int pipe, const struct config *config, int order)
+{
+	const char *const none[3] = {NULL};
+	int r = 0;
+
+	for (size_t i = 0; i < config->lookup_count && r == 0; i++)
+		r = write_message(pipe, (struct message){.kind = MESSAGE_LOOKUP},
+			(const char *const[3]){config->lookups[i].socket.path});
+	for (size_t i = 0; i < config->map_count && r == 0; i++) {
+		const struct map_config *map = &config->maps[i];
+
+		r = write_message(pipe,
+			(struct message){.kind = MESSAGE_MAP, .map = *map},
+			(const char *const[3]){map->name, map->path, map->static_path});
+	}
+	return r == 0 ? write_message(
+				pipe, (struct message){.kind = (unsigned)order}, none)
+		      : r;
+}
+
+/* ---- withdrawing ---- */
 
 /* True if the map is withdrawn. */
 static bool withdraw_map(const struct map_config *config)
@@ -71,16 +280,22 @@ static void withdraw_maps(const struct config *config)
 	}
 }
 
+/* ---- life ---- */
+
 /* A session of its own, so that a terminal's Ctrl-C or hang-up is dracd's alone. */
-static void run_guardian(const struct config *config, int pipe)
+static void run_guardian(const struct config *started, int pipe)
 {
+	struct config *config = new_guarded(started);
 	sigset_t all;
+
+	if (!config)
+		_exit(1);
 
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);
 	(void)setsid();
 	(void)prctl(PR_SET_NAME, "dracd-guardian");
-	if (wait_for_end(pipe))
+	if (wait_for_end(pipe, &config))
 		_exit(0);
 	log_message(LOG_ERR,
 		"dracd has died; withdrawing its leases from %zu lookups and %zu "
@@ -113,12 +328,34 @@ int guardian_start(const struct config *config, struct guardian *ret)
 	return 0;
 }
 
+void guardian_tell(const struct guardian *guardian, const struct config *config,
+	enum guardian_order order)
+{
+	int r;
+
+	if (guardian->pid == 0)
+		return;
+	r = write_order(guardian->pipe, config,
+		order == GUARDIAN_ADD ? MESSAGE_ADD : MESSAGE_SET);
+	if (r < 0)
+		log_errno(LOG_ERR, r, "the guardian is gone");
+}
+
+static void tell_clean(const struct guardian *guardian)
+{
+	const char *const none[3] = {NULL};
+
+	if (write_message(guardian->pipe, (struct message){.kind = MESSAGE_CLEAN}, none) <
+		0)
+		log_message(LOG_WARNING, "the guardian is gone");
+}
+
 void guardian_stop(struct guardian *guardian, bool withdrawn)
 {
 	if (guardian->pid == 0)
 		return;
-	if (withdrawn && write(guardian->pipe, "c", 1) < 0)
-		log_errno(LOG_WARNING, -errno, "the guardian is gone");
+	if (withdrawn)
+		tell_clean(guardian);
 	close(guardian->pipe);
 	while (waitpid(guardian->pid, NULL, 0) < 0 && errno == EINTR)
 		;

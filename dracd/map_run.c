@@ -323,6 +323,16 @@ static int withdraw(struct map_worker *worker)
 	return r;
 }
 
+/* For good.  What failed is tried again from the directory on: it may be another. */
+static int leave(struct map_worker *worker)
+{
+	int r = withdraw(worker);
+
+	if (r < 0)
+		worker->map = map_close(worker->map);
+	return r;
+}
+
 int map_run(struct map_worker *worker, unsigned why, struct config *config,
 	struct blocks *blocks)
 {
@@ -330,6 +340,8 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 	int r;
 
 	r = open_map(worker);
+	if (r == -ENOENT && why & WAKE_LEAVE)
+		return 0; /* no directory, no map */
 	if (r < 0)
 		return r;
 	worker->now.static_error = refresh_static(worker, &rebuild);
@@ -340,6 +352,8 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 		worker->has_spare = map_file_make_spare(worker->map, worker->access) == 0;
 	if (why & WAKE_WITHDRAW)
 		return withdraw(worker);
+	if (why & WAKE_LEAVE)
+		return leave(worker);
 	r = publish(worker, config, blocks, rebuild);
 	return r == -ESTALE ? publish(worker, config, blocks, true) : r;
 }

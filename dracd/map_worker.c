@@ -26,7 +26,7 @@ static uint64_t not_before(const struct map_worker *worker, unsigned why)
 
 	if (why & WAKE_WITHDRAW)
 		return 0;
-	if (why & WAKE_REVOKED)
+	if (why & (WAKE_REVOKED | WAKE_LEAVE))
 		return worker->retry_at;
 	if (rest > REST_MAX_USEC)
 		rest = REST_MAX_USEC;
@@ -93,7 +93,8 @@ static void plan_retry(struct map_worker *worker, unsigned why)
 	worker->retry_at = clock_add(clock_now().boot_usec, worker->retry_usec);
 	/* ends may be deleted from the table meanwhile: only a rebuild is sure to see
 	 * them */
-	worker->why |= WAKE_REBUILD | (why & ~(unsigned)WAKE_WITHDRAW);
+	worker->why |= why & WAKE_LEAVE ? WAKE_LEAVE
+					: WAKE_REBUILD | (why & ~(unsigned)WAKE_WITHDRAW);
 }
 
 static void *run_worker(void *argument)
@@ -113,11 +114,12 @@ static void *run_worker(void *argument)
 		pthread_mutex_lock(&worker->lock);
 		plan_retry(worker, why);
 		worker->report = worker->now;
-		worker->settings.reported(worker->settings.context);
-		if (why & WAKE_WITHDRAW)
+		if (why & WAKE_WITHDRAW || (why & WAKE_LEAVE && worker->now.error == 0))
 			break;
+		worker->settings.reported(worker->settings.context);
 	}
 	worker->has_withdrawn = true;
+	worker->settings.reported(worker->settings.context);
 	pthread_cond_signal(&worker->withdrawn);
 	pthread_mutex_unlock(&worker->lock);
 	return NULL;
@@ -202,6 +204,16 @@ struct map_report map_worker_report(struct map_worker *worker)
 	report = worker->report;
 	pthread_mutex_unlock(&worker->lock);
 	return report;
+}
+
+bool map_worker_has_withdrawn(struct map_worker *worker)
+{
+	bool has;
+
+	pthread_mutex_lock(&worker->lock);
+	has = worker->has_withdrawn;
+	pthread_mutex_unlock(&worker->lock);
+	return has;
 }
 
 bool map_worker_withdraw(struct map_worker *worker, struct map_report *ret_report)

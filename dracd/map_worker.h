@@ -19,6 +19,7 @@ enum {
 	WAKE_REBUILD = 1 << 2,  /* rules or the static file changed, or somebody asks */
 	WAKE_REVOKED = 1 << 4,  /* somebody is shut out: at once, whatever the interval */
 	WAKE_WITHDRAW = 1 << 3, /* publish the static rows alone, and stop */
+	WAKE_LEAVE = 1 << 5,    /* the same, but stop only when that has succeeded */
 };
 
 /* What a worker has come to; a copy for the loop. */
@@ -65,6 +66,9 @@ struct map_report map_worker_report(struct map_worker *worker);
 /* Waits for the withdrawal that it was woken for; true if it succeeded.  *ret_report
  * tells. */
 bool map_worker_withdraw(struct map_worker *worker, struct map_report *ret_report);
+
+/* True once it has withdrawn and its thread has ended. */
+bool map_worker_has_withdrawn(struct map_worker *worker);
 
 /* Ends the thread (after a run under way, and after a withdrawal that was asked for) and
  * frees it.  NULL is a no-op.  Returns NULL. */

@@ -1,147 +1,13 @@
-/* The publisher: workers, their reports, and the files they depend on. */
-#include "dracd/publish.h"
-
+/* The publisher: workers that come and go, and the files they depend on. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
-#include <time.h>
 
 #include "dracd/cleanup.h"
 #include "dracd/log.h"
-
-struct watched {
-	struct publisher *publisher;
-	const struct map_config *map;
-	struct map_worker *worker;
-	struct map_report report;
-	bool has_reported;
-	sd_event_source *static_watch;
-};
-
-struct publisher {
-	struct publisher_settings settings;
-	struct config *started; /* the maps are this configuration's, for life */
-	struct config *config;
-	struct blocks *blocks;
-	int reported_fd; /* eventfd: some worker has reported */
-	sd_event_source *source;
-	size_t count;
-	struct watched *maps;
-};
-
-/* ---- what workers report ---- */
-
-static void log_failure(const struct watched *map)
-{
-	const struct map_report *report = &map->report;
-	time_t when = (time_t)(report->published_wall_usec / USEC_PER_SEC);
-	char good[16] = "never";
-	struct tm local;
-
-	if (report->published_wall_usec)
-		strftime(good, sizeof(good), "%H:%M:%S", localtime_r(&when, &local));
-	log_message(LOG_ERR, "map %s: cannot %s %s: %s; retrying, last good %s%s",
-		map->map->name, report->step ? report->step : "publish", map->map->path,
-		strerror(-report->error), good,
-		report->is_withdrawn ? "; all its leases are withdrawn until then" : "");
-}
-
-static void log_static_failure(const struct watched *map)
-{
-	const struct map_report *report = &map->report;
-	const char *then =
-		report->has_static
-			? "the rows of its last good state stay"
-			: "it has never been read, so the map has neither its rows nor any lease";
-
-	if (report->static_problem)
-		log_message(LOG_ERR, "map %s: %s:%u: %s; %s", map->map->name,
-			map->map->static_path, report->static_line,
-			report->static_problem, then);
-	else
-		log_message(LOG_ERR, "map %s: cannot read %s: %s; %s", map->map->name,
-			map->map->static_path, strerror(-report->static_error), then);
-}
-
-static void done_trim(struct store_op *op)
-{
-	store_op_free(op);
-}
-
-/* The feed is needed from where the map furthest behind has come. */
-static uint64_t oldest_sequence(const struct publisher *publisher)
-{
-	uint64_t oldest = UINT64_MAX;
-
-	for (size_t i = 0; i < publisher->count; i++)
-		if (publisher->maps[i].report.sequence < oldest)
-			oldest = publisher->maps[i].report.sequence;
-	return oldest;
-}
-
-static void trim_feed(struct publisher *publisher)
-{
-	struct store_op *op = store_op_new(STORE_TRIM, done_trim, NULL);
-
-	if (!op)
-		return;
-	op->trim = oldest_sequence(publisher);
-	store_submit(publisher->settings.store, op);
-}
-
-static void take_report(struct watched *map)
-{
-	struct map_report old = map->report;
-
-	map->report = map_worker_report(map->worker);
-	if (map->report.error && (map->report.error != old.error ||
-					 map->report.is_withdrawn != old.is_withdrawn))
-		log_failure(map);
-	else if (!map->report.error && old.error)
-		log_message(LOG_INFO, "map %s: published again", map->map->name);
-	if (map->report.static_error && map->report.static_error != old.static_error)
-		log_static_failure(map);
-	else if (!map->report.static_error && old.static_error)
-		log_message(LOG_INFO, "map %s: %s is read again", map->map->name,
-			map->map->static_path);
-	if (map->report.unexpressed && !old.unexpressed)
-		log_message(LOG_WARNING,
-			"map %s: %llu leases of prefixes cannot be written with keys = %s; a "
-			"lookup can answer for them",
-			map->map->name, (unsigned long long)map->report.unexpressed,
-			key_form_name(map->map->keys));
-	if (!map->report.error && map->report.sequence != old.sequence)
-		trim_feed(map->publisher);
-}
-
-static int on_reported(sd_event_source *source, int fd, uint32_t events, void *userdata)
-{
-	struct publisher *publisher = userdata;
-	uint64_t count;
-
-	(void)source;
-	(void)events;
-	(void)!read(fd, &count, sizeof(count));
-	for (size_t i = 0; i < publisher->count; i++) {
-		take_report(&publisher->maps[i]);
-		if (publisher->maps[i].report.error ||
-			publisher->maps[i].report.has_published)
-			publisher->maps[i].has_reported = true;
-	}
-	publisher->settings.progressed(publisher->settings.context);
-	return 0;
-}
-
-/* On a worker's thread. */
-static void tell_loop(void *context)
-{
-	const struct publisher *publisher = context;
-	uint64_t one = 1;
-
-	(void)!write(publisher->reported_fd, &one, sizeof(one));
-}
+#include "dracd/publish_internal.h"
 
 /* ---- static files ---- */
 
@@ -183,10 +49,53 @@ static void watch_static(struct watched *map)
 			map->map->name, directory);
 }
 
-/* ---- life ---- */
+/* ---- maps that come and go ---- */
 
-static int start_worker(struct publisher *publisher, struct watched *map)
+static struct watched *free_watched(struct watched *map)
 {
+	if (!map)
+		return NULL;
+	sd_event_source_disable_unref(map->static_watch);
+	map_worker_stop(map->worker);
+	config_unref(map->config);
+	free(map);
+	return NULL;
+}
+
+static struct watched *new_watched(
+	struct publisher *publisher, struct config *config, size_t index)
+{
+	struct watched *map = calloc(1, sizeof(*map));
+
+	if (!map)
+		return NULL;
+	map->publisher = publisher;
+	map->config = config_ref(config);
+	map->map = &config->maps[index];
+	return map;
+}
+
+/* Two workers must not write one file. */
+static bool is_path_free(const struct publisher *publisher, const char *path)
+{
+	for (const struct watched *at = publisher->leaving; at; at = at->next)
+		if (strcmp(at->map->path, path) == 0)
+			return false;
+	return true;
+}
+
+/* On a worker's thread. */
+static void tell_loop(void *context)
+{
+	const struct publisher *publisher = context;
+	uint64_t one = 1;
+
+	(void)!write(publisher->reported_fd, &one, sizeof(one));
+}
+
+static int start_worker(struct watched *map)
+{
+	struct publisher *publisher = map->publisher;
 	struct map_worker_settings settings = {
 		.map = map->map,
 		.table = publisher->settings.table,
@@ -201,18 +110,152 @@ static int start_worker(struct publisher *publisher, struct watched *map)
 	return r;
 }
 
+/* Starts what could not be before; what fails is tried again at the next wake. */
+static void start_workers(struct publisher *publisher)
+{
+	for (size_t i = 0; i < publisher->count; i++) {
+		struct watched *map = publisher->maps[i];
+		int r;
+
+		if (map->worker || !is_path_free(publisher, map->map->path))
+			continue;
+		r = start_worker(map);
+		if (r < 0 && r != map->report.error)
+			log_errno(LOG_ERR, r, "map %s: cannot start its thread; retrying",
+				map->map->name);
+		map->report.error = r;
+		map->report.step = r < 0 ? "start the thread of" : NULL;
+	}
+}
+
+/* Frees the maps that have been withdrawn; then the next may have their paths. */
+static void see_off(struct publisher *publisher)
+{
+	struct watched **at = &publisher->leaving;
+
+	while (*at) {
+		struct watched *map = *at;
+
+		publisher_take_report(map);
+		if (!map_worker_has_withdrawn(map->worker)) {
+			at = &map->next;
+			continue;
+		}
+		log_message(LOG_INFO,
+			"map %s: withdrawn, as drac.conf no longer has it so",
+			map->map->name);
+		*at = map->next;
+		free_watched(map);
+	}
+	start_workers(publisher);
+}
+
+/* Withdraws a map that the configuration no longer has. */
+static void send_off(struct publisher *publisher, struct watched *map)
+{
+	map->static_watch = sd_event_source_disable_unref(map->static_watch);
+	if (!map->worker) {
+		free_watched(map);
+		return;
+	}
+	map->next = publisher->leaving;
+	publisher->leaving = map;
+	map_worker_wake(map->worker, WAKE_LEAVE, publisher->config, publisher->blocks);
+}
+
+/* Takes the map out of those that are there, if it is exactly as before. */
+static struct watched *take_same(
+	struct publisher *publisher, const struct map_config *wanted)
+{
+	for (size_t i = 0; i < publisher->count; i++) {
+		struct watched *map = publisher->maps[i];
+
+		if (map && config_same_map(map->map, wanted)) {
+			publisher->maps[i] = NULL;
+			return map;
+		}
+	}
+	return NULL;
+}
+
+static void free_maps(struct watched **maps, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free_watched(maps[i]);
+	free(maps);
+}
+
+/* One for each map of the configuration, none started. */
+static struct watched **new_maps(struct publisher *publisher, struct config *config)
+{
+	struct watched **maps = calloc(config->map_count + 1, sizeof(struct watched *));
+
+	for (size_t i = 0; maps && i < config->map_count; i++) {
+		maps[i] = new_watched(publisher, config, i);
+		if (!maps[i]) {
+			free_maps(maps, i);
+			return NULL;
+		}
+	}
+	return maps;
+}
+
+/* Those as before go on, those that are gone or different leave, new ones start. */
+static void replace_maps(struct publisher *publisher, struct watched **maps, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct watched *same = take_same(publisher, maps[i]->map);
+
+		if (!same)
+			continue;
+		free_watched(maps[i]);
+		maps[i] = same;
+	}
+	for (size_t i = 0; i < publisher->count; i++)
+		if (publisher->maps[i])
+			send_off(publisher, publisher->maps[i]);
+	free(publisher->maps);
+	publisher->maps = maps;
+	publisher->count = count;
+	start_workers(publisher);
+}
+
+static int on_reported(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct publisher *publisher = userdata;
+	uint64_t count;
+
+	(void)source;
+	(void)events;
+	(void)!read(fd, &count, sizeof(count));
+	for (size_t i = 0; i < publisher->count; i++) {
+		struct watched *map = publisher->maps[i];
+
+		publisher_take_report(map);
+		if (map->report.error || map->report.has_published)
+			map->has_reported = true;
+	}
+	if (publisher->leaving)
+		see_off(publisher);
+	publisher->settings.progressed(publisher->settings.context);
+	return 0;
+}
+
+/* ---- life ---- */
+
 static void free_publisher(struct publisher *publisher)
 {
+	struct watched *next;
+
 	sd_event_source_disable_unref(publisher->source);
-	for (size_t i = 0; i < publisher->count; i++) {
-		sd_event_source_disable_unref(publisher->maps[i].static_watch);
-		map_worker_stop(publisher->maps[i].worker);
+	free_maps(publisher->maps, publisher->count);
+	for (struct watched *at = publisher->leaving; at; at = next) {
+		next = at->next;
+		free_watched(at);
 	}
 	close_fd(&publisher->reported_fd);
-	config_unref(publisher->started);
 	config_unref(publisher->config);
 	blocks_unref(publisher->blocks);
-	free(publisher->maps);
 	free(publisher);
 }
 
@@ -225,22 +268,19 @@ int publisher_start(const struct publisher_settings *settings, struct config *co
 	if (!publisher)
 		return -ENOMEM;
 	publisher->settings = *settings;
-	publisher->started = config_ref(config);
 	publisher->config = config_ref(config);
 	publisher->blocks = blocks_ref(blocks);
 	publisher->reported_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	publisher->maps = calloc(config->map_count + 1, sizeof(*publisher->maps));
+	publisher->maps = new_maps(publisher, config);
 	if (publisher->reported_fd < 0 || !publisher->maps)
 		r = -ENOMEM;
+	else
+		publisher->count = config->map_count;
 	if (r == 0)
 		r = sd_event_add_io(settings->event, &publisher->source,
 			publisher->reported_fd, EPOLLIN, on_reported, publisher);
-	for (size_t i = 0; i < config->map_count && r >= 0; i++) {
-		publisher->maps[i].publisher = publisher;
-		publisher->maps[i].map = &config->maps[i];
-		publisher->count++;
-		r = start_worker(publisher, &publisher->maps[i]);
-	}
+	for (size_t i = 0; i < publisher->count && r >= 0; i++)
+		r = start_worker(publisher->maps[i]);
 	if (r < 0) {
 		free_publisher(publisher);
 		return r;
@@ -249,33 +289,59 @@ int publisher_start(const struct publisher_settings *settings, struct config *co
 	return 0;
 }
 
-void publisher_set_rules(struct publisher *publisher, struct config *config,
-	struct blocks *blocks, bool rebuild)
+int publisher_set_config(struct publisher *publisher, struct config *config, bool rebuild)
 {
+	struct watched **maps = new_maps(publisher, config);
+
+	if (!maps)
+		return -ENOMEM;
 	config_ref(config);
-	blocks_ref(blocks);
 	config_unref(publisher->config);
-	blocks_unref(publisher->blocks);
 	publisher->config = config;
+	replace_maps(publisher, maps, config->map_count);
+	/* static files are looked at too */
+	publisher_wake(publisher, WAKE_CHANGES | (rebuild ? WAKE_REBUILD : 0));
+	return 0;
+}
+
+void publisher_set_blocks(struct publisher *publisher, struct blocks *blocks)
+{
+	blocks_ref(blocks);
+	blocks_unref(publisher->blocks);
 	publisher->blocks = blocks;
-	publisher_wake(publisher, rebuild ? WAKE_REBUILD : 0);
+	publisher_wake(publisher, 0);
 }
 
 void publisher_wake(struct publisher *publisher, unsigned why)
 {
 	if (!publisher)
 		return;
+	start_workers(publisher);
 	for (size_t i = 0; i < publisher->count; i++)
-		map_worker_wake(publisher->maps[i].worker, why, publisher->config,
-			publisher->blocks);
+		if (publisher->maps[i]->worker)
+			map_worker_wake(publisher->maps[i]->worker, why,
+				publisher->config, publisher->blocks);
 }
 
 bool publisher_is_ready(const struct publisher *publisher)
 {
 	for (size_t i = 0; i < publisher->count; i++)
-		if (!publisher->maps[i].has_reported)
+		if (!publisher->maps[i]->has_reported)
 			return false;
 	return true;
+}
+
+bool publisher_is_settled(const struct publisher *publisher)
+{
+	return publisher->leaving == NULL;
+}
+
+bool publisher_cannot_leave(const struct publisher *publisher)
+{
+	for (const struct watched *at = publisher->leaving; at; at = at->next)
+		if (at->report.error)
+			return true;
+	return false;
 }
 
 size_t publisher_map_count(const struct publisher *publisher)
@@ -285,12 +351,12 @@ size_t publisher_map_count(const struct publisher *publisher)
 
 const struct map_config *publisher_map(const struct publisher *publisher, size_t index)
 {
-	return publisher->maps[index].map;
+	return publisher->maps[index]->map;
 }
 
 const struct map_report *publisher_report(const struct publisher *publisher, size_t index)
 {
-	return &publisher->maps[index].report;
+	return &publisher->maps[index]->report;
 }
 
 unsigned publisher_late(
@@ -299,7 +365,7 @@ unsigned publisher_late(
 	unsigned late = 0, failed = 0;
 
 	for (size_t i = 0; i < publisher->count; i++) {
-		const struct map_report *report = &publisher->maps[i].report;
+		const struct map_report *report = &publisher->maps[i]->report;
 
 		if (report->error)
 			failed++;
@@ -315,7 +381,7 @@ uint64_t publisher_ends_through(const struct publisher *publisher)
 	uint64_t through = UINT64_MAX;
 
 	for (size_t i = 0; i < publisher->count; i++) {
-		const struct map_report *report = &publisher->maps[i].report;
+		const struct map_report *report = &publisher->maps[i]->report;
 
 		/* also of a map in error: the rebuild by which it recovers is of a
 		 * snapshot that may be older than an end */
@@ -325,24 +391,35 @@ uint64_t publisher_ends_through(const struct publisher *publisher)
 	return through;
 }
 
+/* True if the map is withdrawn. */
+static bool withdraw(struct watched *map)
+{
+	if (!map->worker)
+		return true;
+	map->static_watch = sd_event_source_disable_unref(map->static_watch);
+	if (map_worker_withdraw(map->worker, &map->report))
+		return true;
+	publisher_log_failure(map);
+	return false;
+}
+
 bool publisher_stop(struct publisher *publisher)
 {
 	bool withdrawn = true;
 
 	if (!publisher)
 		return false;
-	publisher_wake(publisher, WAKE_WITHDRAW);
-	for (size_t i = 0; i < publisher->count; i++) {
-		struct watched *map = &publisher->maps[i];
-
-		sd_event_source_disable_unref(map->static_watch);
-		map->static_watch = NULL;
-		if (!map_worker_withdraw(map->worker, &map->report)) {
-			log_failure(map);
-			withdrawn = false;
-		}
-		map->worker = map_worker_stop(map->worker);
-	}
+	for (size_t i = 0; i < publisher->count; i++)
+		if (publisher->maps[i]->worker)
+			map_worker_wake(publisher->maps[i]->worker, WAKE_WITHDRAW,
+				publisher->config, publisher->blocks);
+	for (struct watched *at = publisher->leaving; at; at = at->next)
+		map_worker_wake(
+			at->worker, WAKE_WITHDRAW, publisher->config, publisher->blocks);
+	for (size_t i = 0; i < publisher->count; i++)
+		withdrawn = withdraw(publisher->maps[i]) && withdrawn;
+	for (struct watched *at = publisher->leaving; at; at = at->next)
+		withdrawn = withdraw(at) && withdrawn;
 	free_publisher(publisher);
 	return withdrawn;
 }

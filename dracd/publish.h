@@ -28,10 +28,19 @@ int publisher_start(const struct publisher_settings *settings, struct config *co
 	struct blocks *blocks, struct publisher **ret)
 	__attribute__((warn_unused_result));
 
-/* From now on under these rules; with rebuild because rows in the maps may not fit them.
- */
-void publisher_set_rules(struct publisher *publisher, struct config *config,
-	struct blocks *blocks, bool rebuild);
+/* From now on under this configuration; with rebuild because rows in the maps may not fit
+ * it.  Maps that are as before go on; those that are gone or different are withdrawn; new
+ * ones start.  0, or -ENOMEM and nothing is changed. */
+int publisher_set_config(struct publisher *publisher, struct config *config, bool rebuild)
+	__attribute__((warn_unused_result));
+
+void publisher_set_blocks(struct publisher *publisher, struct blocks *blocks);
+
+/* True unless a map of an earlier configuration is still to be withdrawn. */
+bool publisher_is_settled(const struct publisher *publisher);
+
+/* True if that has been tried in vain. */
+bool publisher_cannot_leave(const struct publisher *publisher);
 
 /* Wakes all workers; why as in map_worker.h.  NULL is a no-op: dracd is ending. */
 void publisher_wake(struct publisher *publisher, unsigned why);

@@ -48,34 +48,71 @@ static int on_accept(sd_event_source *source, int fd, uint32_t events, void *use
 
 /* ---- life ---- */
 
-/* Binds under a temporary name and moves the socket into place when it is complete; so a
- * client never meets one that it may not yet use, nor one left by a dead process. */
+static int temporary_name(const struct server_settings *settings, struct sockaddr_un *ret)
+{
+	int length;
+
+	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+	length = snprintf(ret->sun_path, sizeof(ret->sun_path), "%s.new", settings->path);
+	return length < 0 || (size_t)length >= sizeof(ret->sun_path) ? -ENAMETOOLONG : 0;
+}
+
+/* Under a temporary name until it is complete; so a client never meets one that it may
+ * not yet use, nor one left by a dead process. */
 static int bind_socket(const struct server_settings *settings, int *ret)
 {
 	_cleanup_(close_fd) int fd =
 		socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un name = {.sun_family = AF_UNIX};
-	int r = 0;
+	struct sockaddr_un name;
+	int r = temporary_name(settings, &name);
 
 	if (fd < 0)
 		return -errno;
-	r = snprintf(name.sun_path, sizeof(name.sun_path), "%s.new", settings->path);
-	if (r < 0 || (size_t)r >= sizeof(name.sun_path))
-		return -ENAMETOOLONG;
+	if (r < 0)
+		return r;
 	(void)unlink(name.sun_path);
 	if (bind(fd, (struct sockaddr *)&name, sizeof(name)) < 0)
 		return -errno;
 	if ((settings->group != (gid_t)-1 &&
 		    chown(name.sun_path, (uid_t)-1, settings->group) < 0) ||
 		chmod(name.sun_path, settings->mode) < 0 ||
-		listen(fd, LISTEN_BACKLOG) < 0 ||
-		rename(name.sun_path, settings->path) < 0) {
+		listen(fd, LISTEN_BACKLOG) < 0) {
 		r = -errno;
 		(void)unlink(name.sun_path);
 		return r;
 	}
 	*ret = take_fd(&fd);
 	return 0;
+}
+
+int server_appear(struct server *server)
+{
+	struct sockaddr_un name;
+	int r = temporary_name(&server->settings, &name);
+
+	if (server->settings.inherited_fd >= 0)
+		return 0;
+	if (r == 0 && rename(name.sun_path, server->settings.path) < 0)
+		r = -errno;
+	server->has_name = r == 0;
+	return r;
+}
+
+void server_replaced(struct server *server)
+{
+	server->is_replaced = true;
+}
+
+static void remove_name(struct server *server)
+{
+	struct sockaddr_un name;
+
+	if (server->fd < 0 || server->settings.inherited_fd >= 0 || server->is_replaced)
+		return;
+	if (server->has_name)
+		(void)unlink(server->settings.path);
+	else if (temporary_name(&server->settings, &name) == 0)
+		(void)unlink(name.sun_path);
 }
 
 static int start_server(struct server *server)
@@ -131,8 +168,7 @@ struct server *server_close(struct server *server)
 {
 	if (!server)
 		return NULL;
-	if (server->fd >= 0 && server->settings.inherited_fd < 0)
-		(void)unlink(server->settings.path);
+	remove_name(server);
 	sd_event_source_disable_unref(server->source);
 	close_fd(&server->fd);
 	while (server->connections)

@@ -65,10 +65,16 @@ struct server_settings {
 	void *context;            /* for the protocol */
 };
 
-/* Binds the socket (under a temporary name, so that it appears with mode and group) and
- * listens; a socket of that name is replaced.  accepts at once. */
+/* Binds the socket under a temporary name and listens: all that can fail.  Nobody sees it
+ * before server_appear(). */
 int server_open(sd_event *event, const struct server_settings *settings,
 	struct server **ret) __attribute__((warn_unused_result));
+
+/* Gives the socket its name; one that has it is replaced.  0 or a negative errno. */
+int server_appear(struct server *server) __attribute__((warn_unused_result));
+
+/* The name has been given to another server, so it is not ours to remove any more. */
+void server_replaced(struct server *server);
 
 /* Closes all connections, and unlinks the socket unless it was inherited.  NULL is a
  * no-op. Returns NULL. */

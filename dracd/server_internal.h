@@ -40,6 +40,9 @@ struct server {
 	struct server_settings settings;
 	sd_event *event;
 	int fd;
+	bool has_name; /* the socket's path is ours; else, until then, the temporary one
+			*/
+	bool is_replaced;
 	int spare_fd; /* given up for a moment when descriptors run out */
 	sd_event_source *source;
 	sd_event_source *reaper;

@@ -1,0 +1,37 @@
+/* What the files of the publisher share; for nobody else. */
+#ifndef DRACD_PUBLISH_INTERNAL_H
+#define DRACD_PUBLISH_INTERNAL_H
+
+#include "dracd/publish.h"
+
+struct watched {
+	struct publisher *publisher;
+	struct watched *next;  /* of those that are leaving */
+	struct config *config; /* that map stands in */
+	const struct map_config *map;
+	struct map_worker *worker; /* NULL: not yet started */
+	struct map_report report;
+	bool has_reported;
+	sd_event_source *static_watch;
+};
+
+struct publisher {
+	struct publisher_settings settings;
+	struct config *config;
+	struct blocks *blocks;
+	int reported_fd; /* eventfd: some worker has reported */
+	sd_event_source *source;
+	size_t count;
+	struct watched **maps;
+	struct watched
+		*leaving; /* that the configuration no longer has: being withdrawn */
+};
+
+/* Copies the worker's report, and logs what is new in it; lets the store drop what of the
+ * feed no map needs any more. */
+void publisher_take_report(struct watched *map);
+
+/* Logs what the report says has failed. */
+void publisher_log_failure(const struct watched *map);
+
+#endif

@@ -1,0 +1,91 @@
+/* What the map workers report, and what of it an administrator must hear. */
+#include <string.h>
+#include <time.h>
+
+#include "dracd/log.h"
+#include "dracd/publish_internal.h"
+
+void publisher_log_failure(const struct watched *map)
+{
+	const struct map_report *report = &map->report;
+	time_t when = (time_t)(report->published_wall_usec / USEC_PER_SEC);
+	char good[16] = "never";
+	struct tm local;
+
+	if (report->published_wall_usec)
+		strftime(good, sizeof(good), "%H:%M:%S", localtime_r(&when, &local));
+	log_message(LOG_ERR, "map %s: cannot %s %s: %s; retrying, last good %s%s",
+		map->map->name, report->step ? report->step : "publish", map->map->path,
+		strerror(-report->error), good,
+		report->is_withdrawn ? "; all its leases are withdrawn until then" : "");
+}
+
+static void log_static_failure(const struct watched *map)
+{
+	const struct map_report *report = &map->report;
+	const char *then =
+		report->has_static
+			? "the rows of its last good state stay"
+			: "it has never been read, so the map has neither its rows nor any lease";
+
+	if (report->static_problem)
+		log_message(LOG_ERR, "map %s: %s:%u: %s; %s", map->map->name,
+			map->map->static_path, report->static_line,
+			report->static_problem, then);
+	else
+		log_message(LOG_ERR, "map %s: cannot read %s: %s; %s", map->map->name,
+			map->map->static_path, strerror(-report->static_error), then);
+}
+
+static void done_trim(struct store_op *op)
+{
+	store_op_free(op);
+}
+
+/* The feed is needed from where the map furthest behind has come. */
+static uint64_t oldest_sequence(const struct publisher *publisher)
+{
+	uint64_t oldest = UINT64_MAX;
+
+	for (size_t i = 0; i < publisher->count; i++)
+		if (publisher->maps[i]->report.sequence < oldest)
+			oldest = publisher->maps[i]->report.sequence;
+	return oldest;
+}
+
+static void trim_feed(struct publisher *publisher)
+{
+	struct store_op *op = store_op_new(STORE_TRIM, done_trim, NULL);
+
+	if (!op)
+		return;
+	op->trim = oldest_sequence(publisher);
+	store_submit(publisher->settings.store, op);
+}
+
+void publisher_take_report(struct watched *map)
+{
+	struct map_report old = map->report;
+
+	if (!map->worker)
+		return;
+	map->report = map_worker_report(map->worker);
+	if (map->report.error && (map->report.error != old.error ||
+					 map->report.is_withdrawn != old.is_withdrawn))
+		publisher_log_failure(map);
+	else if (!map->report.error && old.error)
+		log_message(LOG_INFO, "map %s: published again", map->map->name);
+	if (map->report.static_error && map->report.static_error != old.static_error)
+		log_static_failure(map);
+	else if (!map->report.static_error && old.static_error)
+		log_message(LOG_INFO, "map %s: %s is read again", map->map->name,
+			map->map->static_path);
+	if (map->report.unexpressed && !old.unexpressed)
+		log_message(LOG_WARNING,
+			"map %s: %llu leases of prefixes cannot be written with keys = %s; a "
+			"lookup can answer for them",
+			map->map->name, (unsigned long long)map->report.unexpressed,
+			key_form_name(map->map->keys));
+	if (!map->report.error && map->report.sequence != old.sequence)
+		trim_feed(map->publisher);
+}

@@ -1,0 +1,197 @@
+"""A reload is one transaction: all of it, or nothing; and who is not concerned notices nothing."""
+import os
+import shutil
+import signal
+import subprocess
+import unittest
+
+from dracd_box import BASE, BUILD, Dracd
+from test_dracd_maps import rows
+
+WITHOUT_LOOKUPS = "\n".join(line for line in BASE.splitlines() if not line.startswith("lookup"))
+POLICY = 'lookup policy {{ protocol = policy path = "{dir}/policy" }}\n'
+SOCKETMAP = 'lookup map {{ protocol = socketmap path = "{dir}/socketmap" }}\n'
+QUESTION = "request=smtpd_access_policy\nclient_address=203.0.113.9\n\n"
+
+
+class Reload(unittest.TestCase):
+    def setUp(self):
+        self.dracd = Dracd()
+        self.addCleanup(self.dracd.remove)
+        os.mkdir(self.dracd.path("maps"), 0o755)
+        self.configure(POLICY + SOCKETMAP)
+        self.dracd.start()
+        self.dracd.login("203.0.113.9")
+
+    def configure(self, text):
+        """Everything but lookups and maps stays as it is."""
+        self.dracd.write_config(text.format(dir=self.dracd.directory), base=WITHOUT_LOOKUPS + "\n")
+
+    def reload(self, text, *expected):
+        """Configure and reload; the answer's lines."""
+        self.configure(text)
+        self.assertEqual(self.dracd.control("reload"), list(expected) or ["OK reloaded"])
+
+    def ask(self, policy):
+        policy.send(QUESTION)
+        return policy.until(b"\n\n")
+
+    def gone(self, name):
+        return not os.path.exists(self.dracd.path(name))
+
+    def dracctl(self, *words):
+        return subprocess.run([f"{BUILD}/client/dracctl", "-s", self.dracd.path("control"), *words],
+                              capture_output=True, text=True, timeout=30)
+
+
+class Lookups(Reload):
+    def test_what_is_as_before_is_carried_over(self):
+        with self.dracd.stream("policy") as policy:
+            self.assertEqual(self.ask(policy), "action=OK")
+            inode = os.stat(self.dracd.path("policy")).st_ino
+            self.reload(POLICY + 'lookup more {{ protocol = policy path = "{dir}/more" mode = 0600 }}\n')
+            self.assertEqual(self.ask(policy), "action=OK", "the open connection goes on")
+            self.assertEqual(os.stat(self.dracd.path("policy")).st_ino, inode)
+        with self.dracd.stream("more") as more:
+            self.assertEqual(self.ask(more), "action=OK")
+        self.assertEqual(os.stat(self.dracd.path("more")).st_mode & 0o777, 0o600)
+        self.assertTrue(self.gone("socketmap"))
+        names = [line.split(" ")[1] for line in self.dracd.control("status") if line.startswith("lookup ")]
+        self.assertEqual(names, ["name=policy", "name=more"])
+
+    def test_lookup_that_goes_closes_its_connections(self):
+        with self.dracd.stream("policy") as policy:
+            self.assertEqual(self.ask(policy), "action=OK")
+            self.reload(SOCKETMAP)
+            self.assertTrue(policy.at_end())
+        self.assertTrue(self.gone("policy"))
+        self.assertEqual(self.dracd.socketmap("203.0.113.9"), "5:OK OK")
+
+    def test_another_protocol_and_mode_at_the_same_path(self):
+        with self.dracd.stream("policy") as policy:
+            self.reload('lookup x {{ protocol = socketmap path = "{dir}/policy" mode = 0666 }}\n' + SOCKETMAP)
+            self.assertTrue(policy.at_end())
+        with self.dracd.stream("policy") as stream:
+            stream.send("16:drac 203.0.113.9,")
+            self.assertEqual(stream.until(b","), "5:OK OK")
+        self.assertEqual(os.stat(self.dracd.path("policy")).st_mode & 0o777, 0o666)
+        self.assertEqual([name for name in os.listdir(self.dracd.directory) if "new" in name], [])
+
+    def test_socket_that_cannot_be_bound_changes_nothing(self):
+        text = POLICY + 'lookup bad {{ protocol = policy path = "{dir}/no/such/socket" }}\nlease_time = 5s\n'
+        with self.dracd.stream("policy") as policy:
+            self.ask(policy)
+            self.reload(text, "problem text=lookup%20bad:%20cannot%20open%20socket%20"
+                        f"{self.dracd.path('no/such/socket')}:%20No%20such%20file%20or%20directory",
+                        "ERR reason=config text=the%20running%20configuration%20stays%20in%20force")
+            self.assertEqual(self.ask(policy), "action=OK")
+        self.assertEqual(self.dracd.socketmap("203.0.113.9"), "5:OK OK", "it is still there")
+        self.assertRegex(self.dracd.login("203.0.113.8"), "left_ms=(1800000|17999..)$")
+
+    def test_bad_file_changes_nothing_and_all_is_told(self):
+        self.configure("lease_time = 5s\nlease_tyme = 6s\nmode = maybe\n")
+        done = self.dracctl("reload")
+        self.assertEqual(done.returncode, 1)
+        path = self.dracd.config
+        line = open(path).read().splitlines().index("lease_time = 5s") + 1
+        self.assertIn(f"{path}:{line + 1}: unknown option 'lease_tyme'", done.stdout + done.stderr)
+        self.assertIn(f"{path}:{line + 2}: mode = maybe: must be enforce", done.stdout + done.stderr)
+        self.assertRegex(self.dracd.login("203.0.113.8"), "left_ms=(1800000|17999..)$")
+        self.assertEqual(self.dracd.policy("203.0.113.9"), "action=OK")
+        self.reload(POLICY + SOCKETMAP + "lease_time = 5s\n")
+        self.assertRegex(self.dracd.login("203.0.113.7"), "left_ms=(5000|49..)$")
+
+    def test_what_needs_a_restart_is_said_each_time(self):
+        for _ in range(2):
+            self.reload(POLICY + SOCKETMAP + "durability = process\n", "warning text=durability:%20the%20change%20"
+                        "takes%20effect%20at%20the%20next%20restart%20of%20dracd", "OK reloaded")
+
+    def test_killed_after_a_reload_it_leaves_no_socket(self):
+        self.reload(SOCKETMAP + 'lookup more {{ protocol = policy path = "{dir}/more" }}\n')
+        self.dracd.stop(signal.SIGKILL)
+        self.dracd.wait_for(lambda: self.gone("more"), "the guardian to remove the new socket")
+
+
+@unittest.skipUnless(shutil.which("db5.3_dump"), "db5.3_dump (package db5.3-util) is missing")
+@unittest.skipIf("nobdb" in os.environ.get("B", ""), "built without Berkeley DB")
+class Maps(Reload):
+    ONE = 'map one {{ type = hash keys = postfix path = "{dir}/maps/one" }}\n'
+    TWO = 'map two {{ type = hash keys = sendmail path = "{dir}/maps/two" }}\n'
+
+    def map(self, name):
+        return rows(self.dracd.path(f"maps/{name}.db"))
+
+    def inode(self, name):
+        return os.stat(self.dracd.path(f"maps/{name}.db")).st_ino
+
+    def start_with(self, text):
+        """As if the configuration had been so from the start."""
+        self.reload(POLICY + SOCKETMAP + text)
+        for name in ("one", "two"):
+            if f"map {name} " in text:
+                self.wait_for_map(name, bool)
+
+    def wait_for_map(self, name, condition):
+        path = self.dracd.path(f"maps/{name}.db")
+        self.dracd.wait_for(lambda: os.path.exists(path) and condition(self.map(name)), f"map {name}")
+
+    def test_new_map_has_the_leases_that_are_there(self):
+        self.start_with(self.ONE)
+        self.assertEqual(self.map("one"), {"203.0.113.9": "OK"})
+        self.assertIn("published=yes", self.dracd.login("203.0.113.8", "wait_ms=10000"))
+        self.assertIn("203.0.113.8", self.map("one"))
+
+    def test_map_that_goes_is_withdrawn_and_the_other_is_not_touched(self):
+        self.start_with(self.ONE + self.TWO)
+        before = self.inode("two")
+        self.reload(POLICY + SOCKETMAP + self.TWO)
+        self.wait_for_map("one", lambda rows: rows == {})
+        self.dracd.wait_for_log("map one: withdrawn")
+        self.assertEqual(self.inode("two"), before)
+        self.assertIn("published=yes", self.dracd.login("203.0.113.8", "wait_ms=10000"))
+        self.assertEqual(self.map("one"), {}, "nothing is published there any more")
+        self.assertEqual(len(self.map("two")), 2)
+
+    def test_changed_map_at_the_same_path(self):
+        self.start_with(self.ONE)
+        self.reload(POLICY + SOCKETMAP + self.ONE.replace("postfix path", "sendmail path"))
+        self.wait_for_map("one", lambda rows: rows == {"203.0.113.9": "RELAY"})
+        self.assertIn("published=yes", self.dracd.login("203.0.113.8", "wait_ms=10000"))
+        self.assertEqual(len(self.map("one")), 2)
+
+    def threads(self):
+        return len(os.listdir(f"/proc/{self.dracd.process.pid}/task"))
+
+    def test_many_reloads_leave_one_worker_a_map(self):
+        self.start_with(self.ONE)
+        with_one = self.threads()
+        for i in range(20):
+            self.reload(POLICY + SOCKETMAP + self.ONE + f"lease_time = {i + 2}s\n" +
+                        self.TWO.replace("sendmail", ("sendmail", "postfix")[i % 2]))
+        self.assertIn("published=yes", self.dracd.login("203.0.113.8", "ttl_ms=100000 wait_ms=10000"))
+        self.wait_for_map("two", lambda rows: len(rows) == 2)
+        self.assertEqual(set(self.map("two").values()), {"OK"})
+        self.dracd.wait_for(lambda: self.threads() == with_one + 1, "old workers to end")
+
+    def test_map_that_cannot_be_withdrawn_is_an_alarm_until_it_is(self):
+        self.start_with(self.ONE)
+        shutil.rmtree(self.dracd.path("maps"))
+        self.reload(POLICY + SOCKETMAP)
+        self.dracd.wait_for(lambda: self.dracctl("status").returncode == 2, "the alarm")
+        self.assertIn("map one: cannot ", self.dracd.text())
+        # the next try finds that there is no directory any more, and so no map
+        self.dracd.wait_for(lambda: self.dracctl("status").returncode == 0, "the end of the alarm")
+
+    def test_killed_after_a_reload_it_withdraws_what_is_in_force(self):
+        self.start_with(self.ONE)
+        self.reload(POLICY + SOCKETMAP + self.TWO)
+        self.wait_for_map("two", bool)
+        self.dracd.wait_for_log("map one: withdrawn")
+        os.remove(self.dracd.path("maps/one.db"))
+        self.dracd.stop(signal.SIGKILL)
+        self.wait_for_map("two", lambda rows: rows == {})
+        self.assertTrue(self.gone("maps/one.db"), "it is nobody's any more")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,24 +1,30 @@
 /* dracd(8): options, configuration, and the daemon's life as a list of stages. */
+#include <errno.h>
 #include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "dracd/daemon.h"
 #include "dracd/log.h"
 
 struct arguments {
 	const char *config_file;
+	const char *account; /* to become; NULL: none */
 	bool check_only;
 };
 
 static void print_usage(FILE *to)
 {
-	fputs("usage: dracd [-dtV] [-c drac.conf]\n"
+	fputs("usage: dracd [-dtV] [-c drac.conf] [-u account]\n"
 	      "  -c FILE  configuration (" CONFIG_FILE_DEFAULT "), then FILE.d/*.conf\n"
 	      "  -d       log renewals too\n"
 	      "  -t       check the configuration and exit\n"
+	      "  -u NAME  become this account first; for root\n"
 	      "  -V       print the version and exit\n",
 		to);
 }
@@ -30,7 +36,7 @@ static int parse_arguments(int argc, char *argv[], struct arguments *ret, int *r
 
 	*ret = (struct arguments){.config_file = CONFIG_FILE_DEFAULT};
 	*ret_status = EXIT_SUCCESS;
-	while ((option = getopt(argc, argv, "c:dhtV")) != -1) {
+	while ((option = getopt(argc, argv, "c:dhtu:V")) != -1) {
 		switch (option) {
 		case 'c':
 			ret->config_file = optarg;
@@ -40,6 +46,9 @@ static int parse_arguments(int argc, char *argv[], struct arguments *ret, int *r
 			break;
 		case 't':
 			ret->check_only = true;
+			break;
+		case 'u':
+			ret->account = optarg;
 			break;
 		case 'V':
 			puts("dracd " DRACD_VERSION);
@@ -58,6 +67,19 @@ static int parse_arguments(int argc, char *argv[], struct arguments *ret, int *r
 		*ret_status = EXIT_FAILURE;
 		return 1;
 	}
+	return 0;
+}
+
+/* With all its groups, and without a way back. */
+static int become(const char *account)
+{
+	const struct passwd *entry = getpwnam(account);
+
+	if (!entry)
+		return log_errno(LOG_ERR, -ENOENT, "no account %s on this host", account);
+	if (initgroups(account, entry->pw_gid) < 0 || setgid(entry->pw_gid) < 0 ||
+		setuid(entry->pw_uid) < 0)
+		return log_errno(LOG_ERR, -errno, "cannot become %s", account);
 	return 0;
 }
 
@@ -99,6 +121,8 @@ int main(int argc, char *argv[])
 	if (parse_arguments(argc, argv, &arguments, &status) != 0)
 		return status;
 	log_open();
+	if (arguments.account && become(arguments.account) < 0)
+		return EXIT_FAILURE;
 	config = load_config(&arguments);
 	if (!config)
 		return EXIT_FAILURE;

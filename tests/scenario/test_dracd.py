@@ -349,3 +349,24 @@ class Check(unittest.TestCase):
         self.addCleanup(dracd.remove)
         run = subprocess.run([DRACD, "-t", "-c", dracd.config], capture_output=True, text=True)
         self.assertEqual((run.returncode, run.stderr), (0, ""))
+
+    def test_as_another_account(self):
+        """Only root may; then it is that account which must be able to read the file."""
+        dracd = Dracd()
+        self.addCleanup(dracd.remove)
+
+        def check():
+            return subprocess.run([DRACD, "-t", "-u", "nobody", "-c", dracd.config],
+                                  capture_output=True, text=True)
+        if os.getuid() != 0:
+            run = check()
+            self.assertEqual((run.returncode, run.stderr),
+                             (1, "error: cannot become nobody: Operation not permitted\n"))
+            return
+        run = check()
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("drac.conf: Permission denied", run.stderr)
+        os.chmod(dracd.directory, 0o755)
+        self.assertEqual(check().returncode, 0)
+        dracd.write_config('report_group = "root"\n')
+        self.assertIn("dracd is not a member of this group", check().stderr)

@@ -284,16 +284,19 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-static bool has_unknown_key(const struct command *command, const struct words *words)
+/* NULL, or what is wrong with the words behind the verb, whatever their values are. */
+static const char *check_keys(const struct command *command, const struct words *words)
 {
 	for (unsigned i = 1; i < words->count; i++) {
 		const char *key = words->word[i].key;
 		const char *at = strstr(command->keys, key);
 
 		if (!at || at[-1] != ' ' || at[strlen(key)] != ' ')
-			return true;
+			return "unknown key";
+		if (!words->word[i].value)
+			return "a key without a value";
 	}
-	return false;
+	return NULL;
 }
 
 /* root, the daemon's own account, and members of admin_group. */
@@ -320,10 +323,9 @@ static void run_line(struct session *session, char *text, size_t length)
 		return;
 	}
 	command = find_command(words.word[0].key);
-	if (!command)
-		control_fail(session, "syntax", "unknown command");
-	else if (has_unknown_key(command, &words))
-		control_fail(session, "syntax", "unknown key");
+	problem = command ? check_keys(command, &words) : "unknown command";
+	if (problem)
+		control_fail(session, "syntax", problem);
 	else if ((command->writes || words_get(&words, "rebuild")) && !may_write(session))
 		control_fail(session, "denied", "only root and admin_group may do that");
 	else

@@ -250,9 +250,14 @@ void control_status(struct session *session, const struct words *words)
 
 void control_maps(struct session *session, const struct words *words)
 {
+	const char *rebuild = words_get(words, "rebuild");
 	struct line line;
 
-	if (words_get(words, "rebuild"))
+	if (rebuild && strcmp(rebuild, "yes") != 0) {
+		control_fail(session, "syntax", "rebuild= may be yes only");
+		return;
+	}
+	if (rebuild)
 		publisher_wake(session->daemon->core.publisher, WAKE_REBUILD);
 	send_maps(session);
 	line_init(&line, "OK");

@@ -83,9 +83,12 @@ int login_parse(const struct words *words, const char *reporter, bool allow_pref
 	struct login login = {0};
 	const char *problem = NULL;
 
-	for (unsigned i = 1; i < words->count && !problem; i++)
+	for (unsigned i = 1; i < words->count && !problem; i++) {
 		if (!is_known(words->word[i].key))
 			problem = "unknown key";
+		else if (!words->word[i].value)
+			problem = "a key without a value";
+	}
 	if (!problem)
 		problem = parse_addresses(words, allow_prefix, &login);
 	if (!problem)

@@ -135,7 +135,10 @@ static void work_on(struct core *core, struct pending *pending, const char *name
 		answer_error(&pending->line, "syntax", problem);
 		finish(pending);
 	} else if (words_is(&words, 0, "noop")) {
-		line_init(&pending->line, "OK");
+		if (words.count > 1)
+			answer_error(&pending->line, "syntax", "unknown key");
+		else
+			line_init(&pending->line, "OK");
 		finish(pending);
 	} else if (!words_is(&words, 0, "login")) {
 		answer_error(

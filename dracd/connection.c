@@ -59,9 +59,11 @@ void connection_overdue(struct connection *connection)
 	const struct protocol *protocol = connection->server->settings.protocol;
 
 	connection_expect_no_more(connection);
+	if (connection->closing)
+		return;
 	if (protocol->overdue)
 		protocol->overdue(connection);
-	close_connection(connection);
+	connection_finish(connection);
 }
 
 /* Reads when there is room for what comes, writes when something waits. */
@@ -85,6 +87,16 @@ static void close_if_done(struct connection *connection)
 	if (connection->at_end && connection->holds == 0 && !connection->paused &&
 		!connection_is_choked(connection))
 		close_connection(connection);
+}
+
+void connection_finish(struct connection *connection)
+{
+	connection->at_end = true;
+	free(connection->in);
+	connection->in = NULL;
+	connection->in_length = 0;
+	set_events(connection);
+	close_if_done(connection);
 }
 
 /* ---- writing ---- */

@@ -152,14 +152,17 @@ static void work_on(struct core *core, struct pending *pending, const char *name
 	}
 }
 
-/* An error after which the connection is closed; what is pending before it is not waited
- * for. */
-static void reject(struct connection *connection, const char *reason, const char *text)
+/* An error after which the connection is closed.  It comes after the answers to what is
+ * pending, or the peer would take it for one of them. */
+static void end_with(struct connection *connection, const char *reason, const char *text)
 {
-	struct line line;
+	struct pending *pending = add_pending(connection_state(connection));
 
-	answer_error(&line, reason, text);
-	answer_send(connection, &line);
+	connection_finish(connection);
+	if (!pending)
+		return;
+	answer_error(&pending->line, reason, text);
+	finish(pending);
 }
 
 static ssize_t consume_report(struct connection *connection, char *data, size_t length)
@@ -175,14 +178,16 @@ static ssize_t consume_report(struct connection *connection, char *data, size_t 
 		log_message(LOG_WARNING,
 			"report: uid %u (pid %d) is not among the reporters of drac.conf; refused",
 			peer->uid, peer->pid);
-		reject(connection, "denied", "this account is not among the reporters");
-		return -EACCES;
+		end_with(connection, "denied", "this account is not among the reporters");
+		return (ssize_t)length;
 	}
 	taken = line_find(data, length, &line_length);
-	if (taken < 0)
-		reject(connection, "too_long", "a line has at most 2048 octets");
-	if (taken <= 0)
-		return taken;
+	if (taken == 0)
+		return 0;
+	if (taken < 0) {
+		end_with(connection, "too_long", "a line has at most 2048 octets");
+		return (ssize_t)length;
+	}
 	pending = add_pending(connection_state(connection));
 	if (!pending)
 		return -ENOMEM;
@@ -192,10 +197,7 @@ static ssize_t consume_report(struct connection *connection, char *data, size_t 
 
 static void overdue_report(struct connection *connection)
 {
-	struct line line;
-
-	answer_error(&line, "timeout", "no whole request within 10 s");
-	answer_send(connection, &line);
+	end_with(connection, "timeout", "no whole request within 10 s");
 }
 
 const struct protocol report_protocol = {

@@ -40,7 +40,7 @@ struct protocol {
 	void (*drained)(struct connection *connection);
 
 	/* The request that is expected has not come whole in time, and the connection is
-	 * about to be closed.  May be NULL. */
+	 * about to be finished.  May be NULL. */
 	void (*overdue)(struct connection *connection);
 
 	/* What one is told, before it is closed, for which there is no room.  May be
@@ -98,6 +98,10 @@ void connection_write(struct connection *connection, const void *data, size_t le
 
 /* True while octets wait to be sent. */
 bool connection_is_choked(const struct connection *connection);
+
+/* Takes no more from the peer, not even what has been read; closes when nothing is owed
+ * to him.  A consumer that calls it returns all that it was given. */
+void connection_finish(struct connection *connection);
 
 /* While held a connection whose peer has ended its sending stays open for an answer. */
 void connection_hold(struct connection *connection);

@@ -40,8 +40,8 @@ extern const struct protocol policy_protocol;
 extern const struct protocol socketmap_protocol;
 
 /* Finds one whole policy request at the start of data.  Returns its length with the empty
- * line, or 0 if it is not whole.  *ret_has_address: it asks for a valid client address,
- * once. */
+ * line, or 0 if it is not whole.  *ret_has_address: it is well-formed and asks for a
+ * valid client address, once; otherwise the address is untouched. */
 size_t policy_parse(const char *data, size_t length, bool *ret_has_address,
 	struct address *ret_address);
 

@@ -30,35 +30,57 @@ static bool parse_client(const char *text, size_t length, struct address *ret)
 	return address_parse(address, ret) == 0;
 }
 
+/* What the lines of a request have said so far. */
+struct question {
+	unsigned requests, addresses; /* how often each was named */
+	bool is_wrong; /* a line is malformed, or asks for something else */
+	struct address address;
+};
+
+/* One line, not the empty one.  Names that we do not know are passed over. */
+static void take_line(const char *line, size_t length, struct question *question)
+{
+	const char *equals = memchr(line, '=', length), *value;
+	size_t size;
+
+	if (!equals || equals == line || memchr(line, '\0', length))
+		question->is_wrong = true;
+	value = attribute(line, length, "request=", &size);
+	if (value) {
+		question->requests++;
+		if (size != strlen("smtpd_access_policy") ||
+			memcmp(value, "smtpd_access_policy", size) != 0)
+			question->is_wrong = true;
+	}
+	value = attribute(line, length, "client_address=", &size);
+	if (value) {
+		question->addresses++;
+		if (!parse_client(value, size, &question->address))
+			question->is_wrong = true;
+	}
+}
+
 size_t policy_parse(const char *data, size_t length, bool *ret_has_address,
 	struct address *ret_address)
 {
-	bool is_policy = false, is_valid = false;
-	unsigned addresses = 0;
+	struct question question = {0};
 	size_t at = 0;
 
 	for (;;) {
-		const char *line = data + at, *value;
+		const char *line = data + at;
 		const char *end = memchr(line, '\n', length - at);
-		size_t line_length, size;
 
 		if (!end)
 			return 0;
-		line_length = (size_t)(end - line);
-		at += line_length + 1;
-		if (line_length == 0)
+		at += (size_t)(end - line) + 1;
+		if (end == line)
 			break;
-		value = attribute(line, line_length, "request=", &size);
-		if (value)
-			is_policy = size == strlen("smtpd_access_policy") &&
-				    memcmp(value, "smtpd_access_policy", size) == 0;
-		value = attribute(line, line_length, "client_address=", &size);
-		if (value) {
-			addresses++;
-			is_valid = parse_client(value, size, ret_address);
-		}
+		take_line(line, (size_t)(end - line), &question);
 	}
-	*ret_has_address = is_policy && addresses == 1 && is_valid;
+	*ret_has_address =
+		!question.is_wrong && question.requests > 0 && question.addresses == 1;
+	if (*ret_has_address)
+		*ret_address = question.address;
 	return at;
 }
 
@@ -72,7 +94,10 @@ static ssize_t consume_policy(struct connection *connection, char *data, size_t 
 	};
 	struct address address;
 	bool has_address;
-	size_t taken = policy_parse(data, length, &has_address, &address);
+	/* the limit is the same however many octets have come at once */
+	size_t taken = policy_parse(data,
+		length < POLICY_REQUEST_MAX ? length : POLICY_REQUEST_MAX, &has_address,
+		&address);
 
 	if (taken > 0)
 		lookup_answer(connection, has_address ? &address : NULL, &words);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,11 +13,15 @@
 /* Connections are freed from the loop only, never under the feet of a caller. */
 static void close_connection(struct connection *connection)
 {
+	struct server *server = connection->server;
+
 	if (connection->closing)
 		return;
 	connection->closing = true;
-	(void)sd_event_source_set_enabled(connection->source, SD_EVENT_OFF);
-	(void)sd_event_source_set_enabled(connection->server->reaper, SD_EVENT_ONESHOT);
+	connection->next_closing = server->closing;
+	server->closing = connection;
+	(void)epoll_ctl(server->poll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
+	(void)sd_event_source_set_enabled(server->reaper, SD_EVENT_ONESHOT);
 }
 
 void connection_free(struct connection *connection)
@@ -33,7 +38,6 @@ void connection_free(struct connection *connection)
 		connection->next->previous = connection->previous;
 	connection_expect_no_more(connection);
 	server_count_out(server, connection->peer.uid);
-	sd_event_source_disable_unref(connection->source);
 	close(connection->fd);
 	free(connection->in);
 	free(connection->out);
@@ -43,13 +47,13 @@ void connection_free(struct connection *connection)
 int server_on_reap(sd_event_source *source, void *userdata)
 {
 	struct server *server = userdata;
-	struct connection *next;
 
 	(void)source;
-	for (struct connection *at = server->connections; at; at = next) {
-		next = at->next;
-		if (at->closing)
-			connection_free(at);
+	while (server->closing) {
+		struct connection *connection = server->closing;
+
+		server->closing = connection->next_closing;
+		connection_free(connection);
 	}
 	return 0;
 }
@@ -69,15 +73,19 @@ void connection_overdue(struct connection *connection)
 /* Reads when there is room for what comes, writes when something waits. */
 static void set_events(struct connection *connection)
 {
-	uint32_t events = 0;
+	struct epoll_event wanted = {.data.ptr = connection};
 
 	if (connection->closing)
 		return;
 	if (connection_is_choked(connection))
-		events |= EPOLLOUT;
+		wanted.events |= EPOLLOUT;
 	else if (!connection->paused && !connection->at_end)
-		events |= EPOLLIN;
-	if (sd_event_source_set_io_events(connection->source, events) < 0)
+		wanted.events |= EPOLLIN;
+	if (wanted.events == connection->events)
+		return;
+	connection->events = wanted.events;
+	if (epoll_ctl(connection->server->poll_fd, EPOLL_CTL_MOD, connection->fd,
+		    &wanted) < 0)
 		close_connection(connection);
 }
 
@@ -272,12 +280,8 @@ static void consume_kept(struct connection *connection)
 		consume(connection, restore_input(connection));
 }
 
-static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static void on_events(struct connection *connection, uint32_t events)
 {
-	struct connection *connection = userdata;
-
-	(void)source;
-	(void)fd;
 	if (events & EPOLLOUT)
 		flush_output(connection);
 	if (events & EPOLLIN)
@@ -287,6 +291,23 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 	if (events & (EPOLLHUP | EPOLLERR) && !(events & EPOLLIN))
 		close_connection(connection);
 	update(connection);
+}
+
+int server_on_ready(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct epoll_event ready[READY_MAX];
+	int count = epoll_wait(fd, ready, READY_MAX, 0);
+
+	(void)source;
+	(void)events;
+	(void)userdata;
+	for (int i = 0; i < count; i++) {
+		struct connection *connection = ready[i].data.ptr;
+
+		/* one before it may have closed it; it is freed later only */
+		if (!connection->closing)
+			on_events(connection, ready[i].events);
+	}
 	return 0;
 }
 
@@ -344,18 +365,19 @@ static struct connection *new_connection(
 	struct server *server, int fd, const struct peer *peer)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
+	struct epoll_event wanted = {.events = EPOLLIN, .data.ptr = connection};
 
 	if (!connection)
 		return NULL;
 	connection->server = server;
 	connection->fd = fd;
+	connection->events = wanted.events;
 	connection->peer = *peer;
 	if (server_count_in(server, peer->uid) < 0) {
 		free(connection);
 		return NULL;
 	}
-	if (sd_event_add_io(server->event, &connection->source, fd, EPOLLIN, on_io,
-		    connection) < 0) {
+	if (epoll_ctl(server->poll_fd, EPOLL_CTL_ADD, fd, &wanted) < 0) {
 		server_count_out(server, peer->uid);
 		free(connection);
 		return NULL;

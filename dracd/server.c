@@ -1,8 +1,15 @@
-/* Listening sockets: bound with mode and group, accepting within limits. */
+/*
+ * Listening sockets: bound with mode and group, accepting within limits.
+ *
+ * The connections of a server have an epoll(7) of their own, which is one source for the
+ * loop.  As a source each, thousands of them that are ready at once would cost seconds:
+ * sd-event asks for all that are ready before each one that it serves.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -121,12 +128,16 @@ static int start_server(struct server *server)
 	int r;
 
 	server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	server->poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	server->scratch = malloc(size);
-	if (!server->scratch || server->spare_fd < 0)
+	if (!server->scratch || server->spare_fd < 0 || server->poll_fd < 0)
 		return -ENOMEM;
 	r = sd_event_add_defer(server->event, &server->reaper, server_on_reap, server);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(server->reaper, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_io(server->event, &server->ready, server->poll_fd,
+			EPOLLIN, server_on_ready, server);
 	if (r >= 0)
 		r = server_add_timer(server);
 	if (r < 0)
@@ -154,7 +165,7 @@ int server_open(
 		return -ENOMEM;
 	server->settings = *settings;
 	server->event = event;
-	server->fd = server->spare_fd = -1;
+	server->fd = server->spare_fd = server->poll_fd = -1;
 	r = start_server(server);
 	if (r < 0) {
 		server_close(server);
@@ -173,6 +184,8 @@ struct server *server_close(struct server *server)
 	close_fd(&server->fd);
 	while (server->connections)
 		connection_free(server->connections);
+	sd_event_source_disable_unref(server->ready);
+	close_fd(&server->poll_fd);
 	sd_event_source_disable_unref(server->reaper);
 	sd_event_source_disable_unref(server->overdue);
 	free(server->holders);

@@ -6,6 +6,7 @@
 
 enum {
 	READ_SIZE = 16 * 1024, /* read at once, beyond what is left of before */
+	READY_MAX = 64,        /* connections served per turn of the loop */
 	REQUEST_SECONDS = 10,  /* for a request to become whole */
 };
 
@@ -16,7 +17,7 @@ struct connection {
 		**expected_place; /* NULL: nothing is expected */
 	uint64_t due_usec;        /* when what is expected must be whole */
 	int fd;
-	sd_event_source *source;
+	uint32_t events; /* waited for */
 	void *state;
 	struct peer peer;
 	char *in; /* what is left of a request that is not yet whole, or not yet wanted */
@@ -27,6 +28,7 @@ struct connection {
 	bool paused;
 	bool at_end;  /* the peer sends no more */
 	bool closing; /* to be freed by the reaper */
+	struct connection *next_closing;
 };
 
 /* An account that has connections. */
@@ -45,8 +47,11 @@ struct server {
 	bool is_replaced;
 	int spare_fd; /* given up for a moment when descriptors run out */
 	sd_event_source *source;
+	int poll_fd; /* epoll(7) of the connections */
+	sd_event_source *ready;
 	sd_event_source *reaper;
 	struct connection *connections;
+	struct connection *closing;
 	unsigned count;
 	bool is_full; /* it has been said */
 	size_t holder_count;
@@ -66,6 +71,9 @@ void connection_free(struct connection *connection);
 
 /* A request that was expected has not come in time. */
 void connection_overdue(struct connection *connection);
+
+/* Connections have something to read, or room to write: the source of poll_fd. */
+int server_on_ready(sd_event_source *source, int fd, uint32_t events, void *userdata);
 
 /* ---- server_limit.c ---- */
 

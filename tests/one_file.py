@@ -1,6 +1,8 @@
 """Runs one file of unittest cases and prints a line per case, in the form tests/run-unit counts:
 
     ok NAME    not ok NAME: why    SKIP NAME: reason
+
+With CASES in the environment it writes them into that file too, where tests/run-all counts.
 """
 
 import importlib.util
@@ -13,15 +15,22 @@ class Lines(unittest.TestResult):
     """Says how each case went, at once."""
 
     @staticmethod
+    def _say(line):
+        print(line, flush=True)
+        if "CASES" in os.environ:
+            with open(os.environ["CASES"], "a", encoding="utf-8") as file:
+                file.write(line.replace("\n", "\n    ") + "\n")
+
+    @staticmethod
     def _name(test):
         return test.id().removeprefix("cases.")
 
     def addSuccess(self, test):
         super().addSuccess(test)
-        print(f"ok {self._name(test)}", flush=True)
+        self._say(f"ok {self._name(test)}")
 
     def _bad(self, test, error):
-        print(f"not ok {self._name(test)}: {error[0].__name__}: {error[1]}", flush=True)
+        self._say(f"not ok {self._name(test)}: {error[0].__name__}: {error[1]}")
         print(self._exc_info_to_string(error, test), file=sys.stderr, flush=True)
 
     def addFailure(self, test, err):
@@ -39,15 +48,15 @@ class Lines(unittest.TestResult):
 
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
-        print(f"SKIP {self._name(test)}: {reason}", flush=True)
+        self._say(f"SKIP {self._name(test)}: {reason}")
 
     def addExpectedFailure(self, test, err):
         super().addExpectedFailure(test, err)
-        print(f"ok {self._name(test)} (known to fail)", flush=True)
+        self._say(f"ok {self._name(test)} (known to fail)")
 
     def addUnexpectedSuccess(self, test):
         super().addUnexpectedSuccess(test)
-        print(f"not ok {self._name(test)}: was expected to fail", flush=True)
+        self._say(f"not ok {self._name(test)}: was expected to fail")
 
 
 def main(path):

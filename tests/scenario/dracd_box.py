@@ -90,9 +90,9 @@ class Dracd:
     def path(self, name):
         return f"{self.directory}/{name}"
 
-    def start(self, wait=True):
+    def start(self, wait=True, **how):
         self.process = subprocess.Popen([DRACD, "-d", "-c", self.config], stderr=self.log,
-                                        stdin=subprocess.DEVNULL)
+                                        stdin=subprocess.DEVNULL, **how)
         if wait:
             self.wait_for(self.is_serving, "dracd to serve")
         return self

@@ -85,7 +85,7 @@ class Late(unittest.TestCase):
             for part in parts:
                 talk.send(part)
                 if len(parts) > 1:
-                    time.sleep(1)  # the time is that of the request, not of its last part
+                    time.sleep(SLACK + 1)  # the time is that of the request, not of its last part
             got = [talk.answer() for _ in answers]
             rest = talk.rest()
         return row, got, rest, time.monotonic() - started

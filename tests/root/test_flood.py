@@ -1,0 +1,183 @@
+"""5,000 connections of one account pressed against one socket: others are answered. dracd(8), Limits.
+
+The flood opens its connections and then opens again at once each that dracd closes, until the others
+have been answered. Needs root, to be two accounts.
+"""
+import os
+import resource
+import select
+import socket
+import time
+import unittest
+
+from tests.root.accounts import REPORTER, STRANGER, Process, dracd
+from tests.scenario.dracd_box import PATIENCE
+
+FLOOD = 5000
+FLOODER, OTHER = STRANGER, REPORTER
+ASKED = 500         # on new connections, and on the one that was there
+LATE_MS = 2000      # more is no answer
+GOOD = "203.0.113.9"
+
+WHOLE = {  # a question, the beginning of its answer, and that of the answer to one that is refused
+    "report": (f"login address={GOOD} user=bob@x.net service=imap\n".encode(), b"OK renewed "),
+    "control": (f"check address={GOOD}\n".encode(), b"OK permit "),
+    "policy": (f"request=smtpd_access_policy\nclient_address={GOOD}\n\n".encode(), b"action=OK"),
+    "socketmap": (f"16:drac {GOOD},".encode(), b"5:OK OK"),
+}
+
+
+def connect(path):
+    """As the clients of dracd do: again and again while its queue is full."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            stream.connect(path)
+            return stream
+        except BlockingIOError:
+            stream.close()
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.0005)
+
+
+def begin(path, data):
+    """A connection of the flood, with the beginning of a request on it."""
+    stream = connect(path)
+    try:
+        stream.send(data)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # refused already
+    return stream
+
+
+def is_closed(stream):
+    """By dracd, with whatever it said."""
+    try:
+        while stream.recv(4096):
+            pass
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        pass
+    return True
+
+
+def flood(path, data, full, stop):
+    """Presses until stop can be read; tells by full when all connections are there. How many were opened."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FLOOD + 100, FLOOD + 100))
+    streams = [begin(path, data) for _ in range(FLOOD)]
+    os.write(full, b"x")
+    opened, end = FLOOD, time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        for at, stream in enumerate(streams):
+            if is_closed(stream):
+                stream.close()
+                streams[at] = begin(path, data)
+                opened += 1
+            if at % 64 == 0 and select.select([stop], [], [], 0)[0]:
+                return opened, sum(not is_closed(stream) for stream in streams)
+    raise TimeoutError("nobody stopped the flood")
+
+
+def burst(path, data, full, stop):
+    """All connections ask at once, and all are closed at once, both without reading."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FLOOD + 100, FLOOD + 100))
+    streams = [begin(path, b"") for _ in range(FLOOD)]
+    os.write(full, b"x")
+    for stream in streams:
+        try:
+            stream.send(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # refused
+    held = sum(not is_closed(stream) for stream in streams)
+    for stream in streams:
+        stream.close()
+    select.select([stop], [], [], PATIENCE)
+    return FLOOD, held
+
+
+def ask(stream, question, right):
+    """How long it took, in ms."""
+    stream.setblocking(True)
+    stream.settimeout(PATIENCE)
+    started = time.monotonic()
+    stream.sendall(question)
+    answer = stream.recv(4096)
+    if not answer.startswith(right):
+        raise AssertionError(f"answered {answer!r}")
+    return (time.monotonic() - started) * 1000
+
+
+def ask_anew(path, question, right):
+    """The same, on a new connection, and with it."""
+    started = time.monotonic()
+    with connect(path) as stream:
+        ask(stream, question, right)
+    return (time.monotonic() - started) * 1000
+
+
+def others(path, name, ready, full):
+    """Asks on a connection, and when the flood is there, on it and on new ones; ms of each."""
+    question, right = WHOLE[name]
+    with connect(path) as used:
+        ask(used, question, right)
+        os.write(ready, b"x")
+        if not select.select([full], [], [], PATIENCE)[0]:
+            raise TimeoutError("no flood")
+        return ([ask(used, question, right) for _ in range(ASKED)],
+                [ask_anew(path, question, right) for _ in range(ASKED)])
+
+
+class Flood(unittest.TestCase):
+    def start(self, files):
+        box = dracd(OTHER, FLOODER, files=files)
+        self.addCleanup(box.remove)
+        started = Process(OTHER, ask_anew, box.path("report"), WHOLE["report"][0], b"OK granted")
+        started.result()
+        return box
+
+    def files(self, box):
+        return len(os.listdir(f"/proc/{box.process.pid}/fd"))
+
+    def press(self, box, name, flood_it, data):
+        """One flood; what is printed of it."""
+        (ready, ready_in), (full, full_in), (stop, stop_in) = (os.pipe() for _ in range(3))
+        path = box.path(name)
+        good = Process(OTHER, others, path, name, ready_in, full)
+        self.assertTrue(select.select([ready], [], [], PATIENCE)[0], "the others are not there")
+        bad = Process(FLOODER, flood_it, path, data, full_in, stop)
+        used, new = good.result()
+        os.write(stop_in, b"x")
+        opened, held = bad.result()
+        for fd in (ready, ready_in, full, full_in, stop, stop_in):
+            os.close(fd)
+        self.assertLess(max(used + new), LATE_MS, name)
+        return (f"used connection {sorted(used)[ASKED // 2]:.1f} ms (at worst {max(used):.1f}), "
+                f"new {sorted(new)[ASKED // 2]:.1f} ms ({max(new):.1f}); {opened} opened, {held} of them held")
+
+    def flood_all(self, files):
+        box = self.start(files)
+        before = self.files(box)
+        for name, (question, _) in WHOLE.items():
+            for kind, flood_it, data in (("silent", flood, b""), ("half requests", flood, question[:-1]),
+                                         ("at once", burst, question)):
+                with self.subTest(socket=name, kind=kind):
+                    print(f"# {name}, {FLOOD} {kind}, {files} descriptors: {self.press(box, name, flood_it, data)}")
+                    box.wait_for(lambda: self.files(box) == before, "descriptors to come back")
+                    self.assertTrue(box.admits(GOOD))
+        said = [line for line in box.text().splitlines() if line.startswith("warning: socket ")]
+        self.assertLess(len(said), 4 * len(WHOLE), "the limits are said once for each flood that reaches them")
+        self.assertEqual(len(box.control("list")), 2)
+        self.assertEqual(box.stop(), 0)
+
+    def test_flood(self):
+        self.flood_all(20000)
+
+    def test_flood_with_few_descriptors(self):
+        self.flood_all(1024)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -35,7 +35,6 @@ struct connection {
 struct holder {
 	uid_t uid;
 	unsigned count;
-	bool is_full; /* it has been said */
 };
 
 struct server {
@@ -53,7 +52,7 @@ struct server {
 	struct connection *connections;
 	struct connection *closing;
 	unsigned count;
-	bool is_full; /* it has been said */
+	uint64_t full_said_usec, share_said_usec; /* when it was logged; 0: never */
 	size_t holder_count;
 	struct holder *holders;
 	struct connection *expected; /* that owe a request, the next one due first */

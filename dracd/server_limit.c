@@ -17,6 +17,8 @@
 #include "dracd/server_internal.h"
 
 #define REQUEST_USEC (REQUEST_SECONDS * USEC_PER_SEC)
+/* At a limit that is said at most so often. */
+#define SAY_USEC (60 * USEC_PER_SEC)
 
 /* ---- how many ---- */
 
@@ -33,29 +35,38 @@ static unsigned share_of_one(const struct server *server)
 	return server->settings.connections_max - server->settings.connections_max / 4;
 }
 
-/* Said once, until there is room again. */
+/* Whoever closes a connection and opens two must not fill the log. */
+static bool is_time_to_say(const struct server *server, uint64_t *said_usec)
+{
+	uint64_t now;
+
+	(void)sd_event_now(server->event, CLOCK_MONOTONIC, &now);
+	if (*said_usec && now - *said_usec < SAY_USEC)
+		return false;
+	*said_usec = now;
+	return true;
+}
+
 static bool is_full(struct server *server)
 {
 	bool full = server->count >= server->settings.connections_max;
 
-	if (full && !server->is_full)
+	if (full && is_time_to_say(server, &server->full_said_usec))
 		log_message(LOG_WARNING,
 			"socket %s: %u connections, which is the limit; closing further ones",
 			server->settings.path, server->count);
-	server->is_full = full;
 	return full;
 }
 
-static bool has_its_share(struct server *server, struct holder *holder)
+static bool has_its_share(struct server *server, const struct holder *holder)
 {
 	bool full = holder->count >= share_of_one(server);
 
-	if (full && !holder->is_full)
+	if (full && is_time_to_say(server, &server->share_said_usec))
 		log_message(LOG_WARNING,
 			"socket %s: %u connections of uid %u, which is the limit of one "
 			"account; closing further ones",
 			server->settings.path, holder->count, holder->uid);
-	holder->is_full = full;
 	return full;
 }
 

@@ -5,12 +5,11 @@ What it must be answered is derived from dracd-protocol(7) and dracd(8). After e
 is answered right on a new connection and, where it stays open, on the same one.
 """
 import os
-import re
 import socket
 import unittest
 from typing import NamedTuple
 
-from dracd_box import Dracd
+from dracd_box import Dracd, memory_of
 
 GOOD = "203.0.113.9"   # has a lease
 BAD = "203.0.113.66"   # no row may give it one
@@ -32,14 +31,6 @@ class Row(NamedTuple):
     data: bytes
     answers: tuple = ()  # patterns, one for each answer
     then: str = OPEN
-
-
-def memory_of(pid):
-    """KiB that are its own; 0 with AddressSanitizer, which keeps what is freed, and finds leaks itself."""
-    with open(f"/proc/{pid}/exe", "rb") as program, open(f"/proc/{pid}/status", encoding="utf-8") as status:
-        if b"__asan_init" in program.read():
-            return 0
-        return int(re.search(r"RssAnon:\s+(\d+)", status.read())[1])
 
 
 def cut_line(data):

@@ -1,5 +1,6 @@
 """A dracd of one's own in a temporary directory: no root, no network, no fixed port."""
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,6 +22,14 @@ control_socket = "{dir}/control"
 lookup policy {{ protocol = policy path = "{dir}/policy" }}
 lookup map {{ protocol = socketmap path = "{dir}/socketmap" }}
 """
+
+
+def memory_of(pid):
+    """KiB that are its own; 0 with AddressSanitizer, which keeps what is freed, and finds leaks itself."""
+    with open(f"/proc/{pid}/exe", "rb") as program, open(f"/proc/{pid}/status", encoding="utf-8") as status:
+        if b"__asan_init" in program.read():
+            return 0
+        return int(re.search(r"RssAnon:\s+(\d+)", status.read())[1])
 
 
 class Stream:

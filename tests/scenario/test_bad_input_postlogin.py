@@ -10,8 +10,7 @@ import socket
 import unittest
 from typing import NamedTuple
 
-from bad_input import memory_of
-from dracd_box import Dracd
+from dracd_box import Dracd, memory_of
 from tests.scenario.postlogin import Process, read_all, wait_readable
 
 GOOD, BAD, EDGE = b"203.0.113.9", b"203.0.113.66", b"203.0.113.77"

@@ -90,7 +90,11 @@ static void done_login(struct store_op *op)
 		log_granted(request);
 		note_shared(core, &outcome->lease);
 		if (request->wait_usec > 0) {
-			publisher_wake(core->publisher, WAKE_CHANGES);
+			/* a third of his time for the pause between publications,
+			 * the rest for writing */
+			publisher_wake_by(core->publisher, WAKE_CHANGES,
+				clock_add(
+					outcome->time.boot_usec, request->wait_usec / 3));
 			core_wait(request, sequence);
 			return;
 		}

@@ -17,27 +17,42 @@
 
 /* ---- the thread ---- */
 
-/* The boot-clock time before which nothing is published for these reasons. */
-static uint64_t not_before(const struct map_worker *worker, unsigned why)
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The least time from the last publication to one for these reasons. */
+static uint64_t least_pause(const struct map_worker *worker, unsigned why)
 {
 	const struct map_config *map = worker->settings.map;
 	uint64_t rest = worker->now.duration_usec * REST_FACTOR;
 	uint64_t interval = UINT64_MAX;
 
-	if (why & WAKE_WITHDRAW)
-		return 0;
-	if (why & (WAKE_REVOKED | WAKE_LEAVE))
-		return worker->retry_at;
 	if (rest > REST_MAX_USEC)
 		rest = REST_MAX_USEC;
 	if (why & (WAKE_REBUILD | WAKE_CHANGES))
 		interval = map->interval_usec;
 	if (why & WAKE_ENDS && map->end_interval_usec < interval)
 		interval = map->end_interval_usec;
-	if (interval < rest)
-		interval = rest;
-	interval = clock_add(worker->now.published_boot_usec, interval);
-	return worker->retry_at > interval ? worker->retry_at : interval;
+	return later(interval, rest);
+}
+
+/* The boot-clock time before which nothing is published for these reasons.  For somebody
+ * who waits it is not later than he needs, as long as half of the time is left without
+ * writing. */
+static uint64_t not_before(const struct map_worker *worker, unsigned why)
+{
+	uint64_t last = worker->now.published_boot_usec;
+	uint64_t usual, waited_for;
+
+	if (why & WAKE_WITHDRAW)
+		return 0;
+	if (why & (WAKE_REVOKED | WAKE_LEAVE))
+		return worker->retry_at;
+	usual = clock_add(last, least_pause(worker, why));
+	waited_for = later(worker->due, clock_add(last, worker->now.duration_usec));
+	return later(worker->retry_at, usual < waited_for ? usual : waited_for);
 }
 
 static void wait_until(struct map_worker *worker, uint64_t boot_usec, uint64_t now)
@@ -72,6 +87,7 @@ static unsigned next_reason(struct map_worker *worker)
 			unsigned why = worker->why;
 
 			worker->why = 0;
+			worker->due = UINT64_MAX;
 			return why;
 		}
 		wait_until(worker, at, now);
@@ -166,6 +182,7 @@ int map_worker_start(const struct map_worker_settings *settings, struct config *
 	worker->blocks = blocks_ref(blocks);
 	/* what stands there is withdrawn, or of another run with other rules */
 	worker->why = WAKE_REBUILD;
+	worker->due = UINT64_MAX;
 	init_lock(worker);
 	r = table_reader_open(settings->table, &worker->reader);
 	if (r == 0)
@@ -178,8 +195,8 @@ int map_worker_start(const struct map_worker_settings *settings, struct config *
 	return 0;
 }
 
-void map_worker_wake(struct map_worker *worker, unsigned why, struct config *config,
-	struct blocks *blocks)
+void map_worker_wake(struct map_worker *worker, unsigned why, uint64_t due,
+	struct config *config, struct blocks *blocks)
 {
 	struct config *old_config;
 	struct blocks *old_blocks;
@@ -190,6 +207,8 @@ void map_worker_wake(struct map_worker *worker, unsigned why, struct config *con
 	worker->config = config_ref(config);
 	worker->blocks = blocks_ref(blocks);
 	worker->why |= why;
+	if (due < worker->due)
+		worker->due = due;
 	pthread_cond_signal(&worker->wake);
 	pthread_mutex_unlock(&worker->lock);
 	config_unref(old_config);

@@ -57,9 +57,11 @@ int map_worker_start(const struct map_worker_settings *settings, struct config *
 	struct blocks *blocks, struct map_worker **ret)
 	__attribute__((warn_unused_result));
 
-/* Wakes it for these reasons, from now on under these rules (references are taken). */
-void map_worker_wake(struct map_worker *worker, unsigned why, struct config *config,
-	struct blocks *blocks);
+/* Wakes it for these reasons, from now on under these rules (references are taken).
+ * Somebody waits for it if due is not UINT64_MAX: it then begins by that time (boot
+ * clock), whatever the interval. */
+void map_worker_wake(struct map_worker *worker, unsigned why, uint64_t due,
+	struct config *config, struct blocks *blocks);
 
 struct map_report map_worker_report(struct map_worker *worker);
 

@@ -19,8 +19,8 @@ static int on_static_change(
 
 	(void)source;
 	if (event->len == 0 || strcmp(event->name, name) == 0)
-		map_worker_wake(map->worker, WAKE_CHANGES, map->publisher->config,
-			map->publisher->blocks);
+		map_worker_wake(map->worker, WAKE_CHANGES, UINT64_MAX,
+			map->publisher->config, map->publisher->blocks);
 	return 0;
 }
 
@@ -160,7 +160,8 @@ static void send_off(struct publisher *publisher, struct watched *map)
 	}
 	map->next = publisher->leaving;
 	publisher->leaving = map;
-	map_worker_wake(map->worker, WAKE_LEAVE, publisher->config, publisher->blocks);
+	map_worker_wake(map->worker, WAKE_LEAVE, UINT64_MAX, publisher->config,
+		publisher->blocks);
 }
 
 /* Takes the map out of those that are there, if it is exactly as before. */
@@ -312,15 +313,20 @@ void publisher_set_blocks(struct publisher *publisher, struct blocks *blocks)
 	publisher_wake(publisher, 0);
 }
 
-void publisher_wake(struct publisher *publisher, unsigned why)
+void publisher_wake_by(struct publisher *publisher, unsigned why, uint64_t due)
 {
 	if (!publisher)
 		return;
 	start_workers(publisher);
 	for (size_t i = 0; i < publisher->count; i++)
 		if (publisher->maps[i]->worker)
-			map_worker_wake(publisher->maps[i]->worker, why,
+			map_worker_wake(publisher->maps[i]->worker, why, due,
 				publisher->config, publisher->blocks);
+}
+
+void publisher_wake(struct publisher *publisher, unsigned why)
+{
+	publisher_wake_by(publisher, why, UINT64_MAX);
 }
 
 bool publisher_is_ready(const struct publisher *publisher)
@@ -412,10 +418,10 @@ bool publisher_stop(struct publisher *publisher)
 	for (size_t i = 0; i < publisher->count; i++)
 		if (publisher->maps[i]->worker)
 			map_worker_wake(publisher->maps[i]->worker, WAKE_WITHDRAW,
-				publisher->config, publisher->blocks);
+				UINT64_MAX, publisher->config, publisher->blocks);
 	for (struct watched *at = publisher->leaving; at; at = at->next)
-		map_worker_wake(
-			at->worker, WAKE_WITHDRAW, publisher->config, publisher->blocks);
+		map_worker_wake(at->worker, WAKE_WITHDRAW, UINT64_MAX, publisher->config,
+			publisher->blocks);
 	for (size_t i = 0; i < publisher->count; i++)
 		withdrawn = withdraw(publisher->maps[i]) && withdrawn;
 	for (struct watched *at = publisher->leaving; at; at = at->next)

@@ -45,6 +45,9 @@ bool publisher_cannot_leave(const struct publisher *publisher);
 /* Wakes all workers; why as in map_worker.h.  NULL is a no-op: dracd is ending. */
 void publisher_wake(struct publisher *publisher, unsigned why);
 
+/* The same for somebody who waits: they begin by due (boot clock) at the latest. */
+void publisher_wake_by(struct publisher *publisher, unsigned why, uint64_t due);
+
 /* True once every worker has tried to publish. */
 bool publisher_is_ready(const struct publisher *publisher);
 

@@ -3,6 +3,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 
 from dracd_box import Dracd
@@ -84,6 +85,21 @@ class Maps(unittest.TestCase):
         for _ in range(3):
             self.login("203.0.113.10")
         self.assertEqual(os.stat(self.dracd.path("maps/postfix.db")).st_ino, before)
+
+    def test_waiting_login_does_not_wait_for_the_interval(self):
+        self.dracd.stop()
+        self.dracd.write_config("\n".join(line.replace("}}", "interval = 60s }}") for line in
+                                          MAPS.splitlines()).format(dir=self.dracd.directory))
+        self.dracd.start()
+        before = os.stat(self.dracd.path("maps/postfix.db")).st_ino
+        self.dracd.login("203.0.113.10", "user=bob")
+        self.assertEqual(os.stat(self.dracd.path("maps/postfix.db")).st_ino, before)
+        started = time.monotonic()
+        answer = self.dracd.login("203.0.113.11", "user=bob wait_ms=4000")
+        self.assertIn("published=yes", answer)
+        # a third of its time is for the pause between publications
+        self.assertGreaterEqual(time.monotonic() - started, 1.3)
+        self.assertEqual(set(self.map("postfix")), {"203.0.113.10", "203.0.113.11"})
 
     def test_revoked_everywhere_when_answered(self):
         self.login("203.0.113.9")

@@ -106,7 +106,12 @@ unit_objects   = $(foreach m,$(links_$(1)),$(if $(wildcard $(m).c),$B/$(m).o))
 $(unit_programs): $B/tests/unit/test_%: $B/tests/unit/test_%.o $$(call unit_objects,$$*)
 	$(CC) $(all_ldflags) -o $@ $^ $(test_libs) $(daemon_libs) $(json_libs)
 
-unit: $(unit_programs) $(PROGRAMS)
+# What scenarios run beside dracd.
+ASKER := $B/tests/asker/asker
+$(ASKER): $B/tests/asker/asker.o
+	$(CC) $(all_ldflags) -o $@ $^ -pthread
+
+unit: $(unit_programs) $(PROGRAMS) $(ASKER)
 
 check-unit: unit
 	@B=$B tests/run-unit

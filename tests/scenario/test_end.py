@@ -1,0 +1,69 @@
+"""A lease ends when its answer said it would: asked every millisecond on an open connection."""
+import os
+import statistics
+import subprocess
+import unittest
+
+from dracd_box import BUILD, Dracd, fields
+
+ASKER = os.path.abspath(os.path.join(BUILD, "tests", "asker", "asker"))
+LEASES = 100
+FIRST_MS, APART_MS = 1500, 40   # the leases end one after the other
+ASKED_BEFORE_MS = 300
+MEDIAN_MS, WORST_MS = 5, 50
+
+
+class End(unittest.TestCase):
+    def setUp(self):
+        self.dracd = Dracd()
+        self.addCleanup(self.dracd.remove)
+        self.dracd.start()
+
+    def grant(self):
+        """Address and deadline of each lease; every other one has been renewed."""
+        with self.dracd.stream("report") as report:
+            for n in range(LEASES):
+                address = f"203.0.113.{n}" if n % 4 else f"2001:db8::{n:x}"
+                if n % 2:
+                    report.ask(f"login address={address} ttl_ms=1000")
+                answer = report.ask(f"login address={address} ttl_ms={FIRST_MS + APART_MS * n}")
+                self.assertTrue(answer.startswith("OK renewed" if n % 2 else "OK granted"), answer)
+                yield address, int(fields(answer)["boot_ms"]) * 1000
+
+    def ask(self, leases):
+        """What the asker saw on a policy and a socketmap connection of each lease."""
+        questions = "".join(
+            f"{protocol} {self.dracd.path(protocol)} {address} {end - ASKED_BEFORE_MS * 1000}\n"
+            for address, end in leases for protocol in ("policy", "socketmap"))
+        asker = subprocess.run([ASKER], input=questions, capture_output=True, text=True, timeout=120)
+        self.assertEqual((asker.returncode, asker.stderr), (0, ""))
+        lines = [[int(number) for number in line.split()] for line in asker.stdout.splitlines()]
+        return {"policy": lines[::2], "socketmap": lines[1::2]}
+
+    def test_end_is_exact(self):
+        leases = list(self.grant())
+        for protocol, seen in self.ask(leases).items():
+            with self.subTest(protocol):
+                self.judge(protocol, [end for _, end in leases], seen)
+
+    def judge(self, protocol, ends, seen):
+        self.assertEqual(len(seen), LEASES)
+        late, gaps = [], []
+        for end, (asked, permit_sent, refuse_sent, refuse_received, later, gap, _) in zip(ends, seen):
+            # the answer's deadline is in whole milliseconds, rounded down
+            self.assertGreaterEqual(refuse_received, end, "refused before its end")
+            self.assertLess(permit_sent, end + 1000, "permitted after its end")
+            self.assertLess(permit_sent, refuse_sent)
+            self.assertEqual(later, 0, "permitted after it was refused")
+            self.assertGreater(asked, 2 * 25)
+            late.append((refuse_received - end) / 1000)
+            gaps.append(gap / 1000)
+        print(f"# {protocol}: first refusal after the end, ms: median {statistics.median(late):.2f} "
+              f"max {max(late):.2f}; asked every 1 ms, longest gap median "
+              f"{statistics.median(gaps):.1f} max {max(gaps):.1f}", flush=True)
+        self.assertLessEqual(statistics.median(late), MEDIAN_MS)
+        self.assertLessEqual(max(late), WORST_MS)
+
+
+if __name__ == "__main__":
+    unittest.main()

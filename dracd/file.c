@@ -9,6 +9,10 @@
 
 #include "dracd/cleanup.h"
 
+enum {
+	TEMPORARY_SIZE = 64
+};
+
 static int write_whole(int fd, const char *text, size_t length)
 {
 	while (length > 0) {
@@ -24,15 +28,22 @@ static int write_whole(int fd, const char *text, size_t length)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
+static int format_temporary(const char *name, char ret[TEMPORARY_SIZE])
+{
+	int length = snprintf(ret, TEMPORARY_SIZE, "%s.new", name);
+
+	return length < 0 || length >= TEMPORARY_SIZE ? -ENAMETOOLONG : 0;
+}
+
 int file_replace(int directory, const char *name, const char *text, size_t length)
 {
 	_cleanup_(close_fd) int fd = -1;
-	char temporary[64];
+	char temporary[TEMPORARY_SIZE];
 	int r;
 
-	r = snprintf(temporary, sizeof(temporary), "%s.new", name);
-	if (r < 0 || (size_t)r >= sizeof(temporary))
-		return -ENAMETOOLONG;
+	r = format_temporary(name, temporary);
+	if (r < 0)
+		return r;
 	fd = openat(directory, temporary,
 		O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -45,6 +56,14 @@ int file_replace(int directory, const char *name, const char *text, size_t lengt
 		return r;
 	}
 	return fsync(directory) < 0 ? -errno : 0;
+}
+
+void file_sweep(int directory, const char *name)
+{
+	char temporary[TEMPORARY_SIZE];
+
+	if (format_temporary(name, temporary) == 0)
+		(void)unlinkat(directory, temporary, 0);
 }
 
 int file_read(

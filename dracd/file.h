@@ -9,6 +9,9 @@
 int file_replace(int directory, const char *name, const char *text, size_t length)
 	__attribute__((warn_unused_result));
 
+/* Removes what a death within file_replace() has left. */
+void file_sweep(int directory, const char *name);
+
 /* Reads directory/name whole, NUL-terminated, into memory to be freed.  -ENOENT; -EFBIG
  * over limit octets. */
 int file_read(int directory, const char *name, size_t limit, char **ret,

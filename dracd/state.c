@@ -13,6 +13,7 @@
 #include "dracd/cleanup.h"
 #include "dracd/file.h"
 #include "dracd/log.h"
+#include "dracd/store.h"
 
 #define MARKER "running"
 
@@ -42,6 +43,8 @@ int state_open(const char *path, int *ret_directory, int *ret_lock)
 			return -EBUSY;
 		usleep(LOCK_WAIT_USEC);
 	}
+	file_sweep(directory, MARKER);
+	file_sweep(directory, BLOCKS_FILE);
 	*ret_directory = take_fd(&directory);
 	*ret_lock = take_fd(&lock);
 	return 0;

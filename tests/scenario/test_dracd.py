@@ -311,6 +311,14 @@ class Death(Case):
         self.assertIn("another dracd uses this directory", second.stderr)
         self.assertTrue(self.dracd.login("203.0.113.9").startswith("OK granted"))
 
+    def test_half_written_files_are_removed_at_the_start(self):
+        self.dracd.stop(signal.SIGKILL)
+        for name in ("blocks.new", "running.new"):
+            with open(self.dracd.path(f"state/{name}"), "w") as file:
+                file.write("half a l")
+        self.dracd.start()
+        self.assertEqual(set(os.listdir(self.dracd.path("state"))), {"lock", "running", "table"})
+
     def test_damaged_table_is_moved_aside(self):
         self.dracd.login("203.0.113.9")
         self.dracd.control("revoke address=198.51.100.1")

@@ -45,10 +45,14 @@ class Dracd:
             os.close(folder)
             os.chmod(path, 0o666)
             ready.setblocking(False)
-            self._process = process.Process(
-                "dracd", self._roots.dracd, [PROGRAM, "-c", "/etc/drac/drac.conf"], self.log_file,
-                user="dracd", environment={"NOTIFY_SOCKET": "/run/site/notify"})
+            self.launch({"NOTIFY_SOCKET": "/run/site/notify"})
             wait.until(lambda: self._is_ready(ready), "READY=1 of dracd")
+
+    def launch(self, environment=None):
+        """Start, and return at once."""
+        self._process = process.Process(
+            "dracd", self._roots.dracd, [PROGRAM, "-c", "/etc/drac/drac.conf"], self.log_file,
+            user="dracd", environment=environment)
 
     def _is_ready(self, ready):
         if self._process.ended() is not None:

@@ -57,8 +57,8 @@ all_cflags  += -fsanitize=$(SAN) -fno-sanitize-recover=all
 all_ldflags += -fsanitize=$(SAN)
 endif
 ifeq (1,$(COVERAGE))
-all_cflags  += --coverage
-all_ldflags += --coverage
+all_cflags  += --coverage -fprofile-update=atomic
+all_ldflags += --coverage -Wl,--wrap=_exit
 endif
 
 daemon_packages := libsystemd lmdb libconfuse
@@ -113,12 +113,24 @@ $(ASKER): $B/tests/asker/asker.o
 
 unit: $(unit_programs) $(PROGRAMS) $(ASKER)
 
+ifeq (1,$(COVERAGE))
+$(unit_programs) $(PROGRAMS) $(ASKER): $B/tests/coverage/exit.o
+endif
+
 check-unit: unit
 	@B=$B tests/run-unit
 
 check: packages
 	@$(MAKE) --no-print-directory all
 	@B=$B tests/run-all
+
+# Line coverage of all tests; fails if the pure rules fall short (tests/coverage/report.py).
+coverage: packages
+	@$(MAKE) --no-print-directory COVERAGE=1 unit
+	@$(MAKE) --no-print-directory COVERAGE=1 coverage-run
+
+coverage-run:
+	@B=$B python3 -m tests.coverage.report
 
 demo: packages
 	@$(MAKE) --no-print-directory all
@@ -196,6 +208,6 @@ help:
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
 
-.PHONY: all fuzz unit check-unit check demo packages lint format-check format \
+.PHONY: all fuzz unit check-unit check coverage coverage-run demo packages lint format-check format \
 	layers man-lint install uninstall dist clean distclean help
 .DELETE_ON_ERROR:

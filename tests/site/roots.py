@@ -6,6 +6,7 @@ it. The accounts exist in these roots only. What dracd shares with a server on a
 sockets, its maps, Sendmail's access file) is one directory, shown in both roots at the same path.
 """
 
+import glob
 import os
 import shutil
 
@@ -93,6 +94,8 @@ class Roots:
         self._share(f"{self.base}/shared/state", "/var/lib/dracd", self.dracd, self.mail, self.sendmail)
         self._share(f"{self.base}/shared/queue", "/var/spool/postfix/dracd", self.dracd, self.mail)
         self._share(f"{self.base}/shared/mail", "/etc/mail", self.dracd, self.sendmail)
+        if glob.glob(f"{programs}/dracd/*.gcda"):  # built for coverage: there the counters are added to
+            self._share(programs, programs, self.dracd, self.mail, self.sendmail)
 
     def _make_shared(self):
         """The directories that a package would make for dracd."""

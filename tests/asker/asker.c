@@ -6,12 +6,11 @@
  * microseconds of CLOCK_BOOTTIME: the connection is opened and asked once now, and from
  * then on every millisecond.  Standard output: a line per connection, in the same order:
  *
- *     asked permit_sent refuse_sent refuse_received permits_later longest_gap
- * longest_answer
+ *     asked permit_sent refuse_due refuse_sent refuse_received permits_later longest_gap
  *
- * the last permitted question and the first refused one as times of CLOCK_BOOTTIME, how
- * many were permitted after it, and what of a delay is the asker's own: the longest time
- * between two questions, and the longest that an answer took; in microseconds.
+ * the last permitted question and the first refused one as times of CLOCK_BOOTTIME (what
+ * lies between due and sent is the asker's own delay), how many were permitted after it,
+ * and the longest time between two questions; in microseconds.
  *
  * A program of its own, in C: a Python thread would see every other thread's delay.
  */
@@ -44,7 +43,13 @@ struct asker {
 	uint64_t from_usec;
 	int fd;
 	unsigned asked, permits_later;
-	uint64_t permit_sent, refuse_sent, refuse_received, longest_gap, longest_answer;
+	uint64_t permit_sent, refuse_due, refuse_sent, refuse_received, longest_gap;
+};
+
+/* One question, and when the one before was sent. */
+struct question {
+	uint64_t due, sent, received, before_sent;
+	bool permit;
 };
 
 static uint64_t now_usec(void)
@@ -118,41 +123,40 @@ static bool ask(const struct asker *asker)
 	return false;
 }
 
-static void note(struct asker *asker, uint64_t sent, uint64_t before, uint64_t received,
-	bool permit)
+static void note(struct asker *asker, const struct question *question)
 {
 	asker->asked++;
-	if (before && sent - before > asker->longest_gap)
-		asker->longest_gap = sent - before;
-	if (received - sent > asker->longest_answer)
-		asker->longest_answer = received - sent;
-	if (permit) {
-		asker->permit_sent = sent;
+	if (question->before_sent &&
+		question->sent - question->before_sent > asker->longest_gap)
+		asker->longest_gap = question->sent - question->before_sent;
+	if (question->permit) {
+		asker->permit_sent = question->sent;
 		asker->permits_later += asker->refuse_sent != 0;
 	} else if (!asker->refuse_sent) {
-		asker->refuse_sent = sent;
-		asker->refuse_received = received;
+		asker->refuse_due = question->due;
+		asker->refuse_sent = question->sent;
+		asker->refuse_received = question->received;
 	}
 }
 
 static void *run(void *argument)
 {
 	struct asker *asker = argument;
-	uint64_t at = asker->from_usec, before = 0;
+	struct question question = {.due = asker->from_usec};
 	unsigned left = ASKED_AFTER_REFUSAL;
 
 	while (left > 0 && asker->asked < ASKED_MAX) {
-		uint64_t sent;
-		bool permit;
-
-		sleep_until(at);
-		sent = now_usec();
-		permit = ask(asker);
-		note(asker, sent, before, now_usec(), permit);
+		sleep_until(question.due);
+		question.sent = now_usec();
+		question.permit = ask(asker);
+		question.received = now_usec();
+		note(asker, &question);
 		left -= asker->refuse_sent != 0;
-		before = sent;
-		while (at <= sent) /* what was missed is not made up for */
-			at += PERIOD_USEC;
+		question.before_sent = question.sent;
+		/* what was missed while it waited for an answer is not made up for */
+		question.due += PERIOD_USEC;
+		if (question.due < question.received)
+			question.due = question.received;
 	}
 	close(asker->fd);
 	return NULL;
@@ -188,12 +192,12 @@ int main(void)
 		const struct asker *asker = &askers[i];
 
 		pthread_join(asker->thread, NULL);
-		printf("%u %llu %llu %llu %u %llu %llu\n", asker->asked,
+		printf("%u %llu %llu %llu %llu %u %llu\n", asker->asked,
 			(unsigned long long)asker->permit_sent,
+			(unsigned long long)asker->refuse_due,
 			(unsigned long long)asker->refuse_sent,
 			(unsigned long long)asker->refuse_received, asker->permits_later,
-			(unsigned long long)asker->longest_gap,
-			(unsigned long long)asker->longest_answer);
+			(unsigned long long)asker->longest_gap);
 	}
 	return 0;
 }

@@ -48,8 +48,8 @@ class End(unittest.TestCase):
 
     def judge(self, protocol, ends, seen):
         self.assertEqual(len(seen), LEASES)
-        late, gaps = [], []
-        for end, (asked, permit_sent, refuse_sent, refuse_received, later, gap, _) in zip(ends, seen):
+        late, own, gaps = [], [], []
+        for end, (asked, permit_sent, refuse_due, refuse_sent, refuse_received, later, gap) in zip(ends, seen):
             # the answer's deadline is in whole milliseconds, rounded down
             self.assertGreaterEqual(refuse_received, end, "refused before its end")
             self.assertLess(permit_sent, end + 1000, "permitted after its end")
@@ -57,12 +57,14 @@ class End(unittest.TestCase):
             self.assertEqual(later, 0, "permitted after it was refused")
             self.assertGreater(asked, 2 * 25)
             late.append((refuse_received - end) / 1000)
+            own.append((refuse_sent - refuse_due) / 1000)
             gaps.append(gap / 1000)
         print(f"# {protocol}: first refusal after the end, ms: median {statistics.median(late):.2f} "
-              f"max {max(late):.2f}; asked every 1 ms, longest gap median "
-              f"{statistics.median(gaps):.1f} max {max(gaps):.1f}", flush=True)
+              f"max {max(late):.2f}; of which the asker's own delay: median {statistics.median(own):.2f} "
+              f"max {max(own):.2f}; longest time between questions {max(gaps):.1f}", flush=True)
         self.assertLessEqual(statistics.median(late), MEDIAN_MS)
-        self.assertLessEqual(max(late), WORST_MS)
+        # a question that was asked late, by a machine with other work, is not dracd's delay
+        self.assertLessEqual(max(one - mine for one, mine in zip(late, own)), WORST_MS)
 
 
 if __name__ == "__main__":

@@ -34,17 +34,14 @@ int table_result(int mdb_result)
 		return TABLE_NOT_FOUND;
 	case MDB_MAP_FULL:
 		return -ENOSPC;
-	case MDB_PAGE_NOTFOUND:
-	case MDB_CORRUPTED:
-	case MDB_PANIC:
-	case MDB_VERSION_MISMATCH:
-	case MDB_INVALID:
-	case MDB_INCOMPATIBLE:
-	case MDB_BAD_VALSIZE:
-		return -EUCLEAN;
+	case MDB_READERS_FULL:
+	case MDB_TXN_FULL:
+		return -EIO;
 	default:
-		/* LMDB's own codes are below -30000; above zero stands an errno */
-		return mdb_result > 0 ? -mdb_result : -EIO;
+		/* Above zero stands an errno.  LMDB's other codes do not come of a sound
+		 * table: which one a damaged page gives depends on the page, and is
+		 * MDB_BAD_TXN as often as MDB_CORRUPTED. */
+		return mdb_result > 0 ? -mdb_result : -EUCLEAN;
 	}
 }
 

@@ -91,6 +91,7 @@ class Dracd:
         self.log = open(f"{self.directory}/log", "a+")
         self.write_config(config)
         self.process = None
+        self.tracer = []  # a command to run it under, as the same process
 
     def write_config(self, config, base=BASE):
         with open(self.config, "w") as file:
@@ -100,8 +101,8 @@ class Dracd:
         return f"{self.directory}/{name}"
 
     def start(self, wait=True, **how):
-        self.process = subprocess.Popen([DRACD, "-d", "-c", self.config], stderr=self.log,
-                                        stdin=subprocess.DEVNULL, **how)
+        self.process = subprocess.Popen(self.tracer + [DRACD, "-d", "-c", self.config],
+                                        stderr=self.log, stdin=subprocess.DEVNULL, **how)
         if wait:
             self.wait_for(self.is_serving, "dracd to serve")
         return self

@@ -22,7 +22,7 @@ from tests.site import Site, roots, wait
 from tests.site import site as sites
 from tests.site.stream import Stream, words_of
 
-KILLS = int(os.environ.get("KILLS", "100"))
+KILLS = int(os.environ.get("KILLS", "200"))
 SEED = int(os.environ.get("SEED", "") or random.SystemRandom().randrange(1 << 32))
 REPORTERS, REVOKERS, ADDRESSES = 32, 8, 40
 LOAD_SECONDS = 0.12    # at most, before a kill

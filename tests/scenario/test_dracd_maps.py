@@ -172,6 +172,26 @@ class Maps(unittest.TestCase):
         self.dracd.wait_for_log("map postfix: published again")
         self.assertEqual(self.map("postfix"), {"203.0.113.9": "OK"})
 
+    def test_map_that_recovers_has_missed_no_end(self):
+        self.dracd.login("203.0.113.8", "user=eve ttl_ms=1500 wait_ms=10000")
+        self.login("203.0.113.9")
+        os.rename(self.dracd.path("maps"), self.dracd.path("away"))
+        self.assertIn("published=no",
+                      self.dracd.login("203.0.113.10", "user=bob wait_ms=10000"))
+        self.dracd.wait_for_log("ended 203.0.113.8")
+        for n in range(11, 14):  # commits, which may delete the row that is over
+            self.dracd.login(f"203.0.113.{n}")
+        self.assertEqual(set(rows(self.dracd.path("away/postfix.db"))),
+                         {"203.0.113.8", "203.0.113.9"})
+        os.rename(self.dracd.path("away"), self.dracd.path("maps"))
+        for name in ("postfix", "sendmail", "access"):
+            self.dracd.wait_for_log(f"map {name}: published again")
+        lease = {f"203.0.113.{n}" for n in range(9, 14)}
+        self.assertEqual(set(self.map("postfix")), lease)
+        self.assertEqual(set(self.map("drac")), lease)
+        self.assertEqual(set(self.map("access")) - set(self.STATIC_ROWS),
+                         {f"connect:{address}" for address in lease})
+
     def test_one_user_less_ends_the_lease_when_the_others_are_over(self):
         self.dracd.login("203.0.113.9", "user=alice ttl_ms=1000 wait_ms=10000")
         self.dracd.login("203.0.113.9", "user=bob ttl_ms=600000 wait_ms=10000")

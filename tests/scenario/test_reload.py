@@ -86,7 +86,7 @@ class Lookups(Reload):
                         "ERR reason=config text=the%20running%20configuration%20stays%20in%20force")
             self.assertEqual(self.ask(policy), "action=OK")
         self.assertEqual(self.dracd.socketmap("203.0.113.9"), "5:OK OK", "it is still there")
-        self.assertRegex(self.dracd.login("203.0.113.8"), "left_ms=(1800000|17999..)$")
+        self.assertRegex(self.dracd.login("203.0.113.8"), "left_ms=(1800000|1799[0-9]{3})$")
 
     def test_bad_file_changes_nothing_and_all_is_told(self):
         self.configure("lease_time = 5s\nlease_tyme = 6s\nmode = maybe\n")
@@ -96,10 +96,10 @@ class Lookups(Reload):
         line = open(path).read().splitlines().index("lease_time = 5s") + 1
         self.assertIn(f"{path}:{line + 1}: unknown option 'lease_tyme'", done.stdout + done.stderr)
         self.assertIn(f"{path}:{line + 2}: mode = maybe: must be enforce", done.stdout + done.stderr)
-        self.assertRegex(self.dracd.login("203.0.113.8"), "left_ms=(1800000|17999..)$")
+        self.assertRegex(self.dracd.login("203.0.113.8"), "left_ms=(1800000|1799[0-9]{3})$")
         self.assertEqual(self.dracd.policy("203.0.113.9"), "action=OK")
         self.reload(POLICY + SOCKETMAP + "lease_time = 5s\n")
-        self.assertRegex(self.dracd.login("203.0.113.7"), "left_ms=(5000|49..)$")
+        self.assertRegex(self.dracd.login("203.0.113.7"), "left_ms=(5000|4[0-9]{3})$")
 
     def test_what_needs_a_restart_is_said_each_time(self):
         for _ in range(2):

@@ -263,7 +263,14 @@ static void test_between_options(void **state)
 		{"lookup a { protocol = policy path = \"/x\" }\n"
 		 "lookup b { protocol = policy path = \"/x\" }",
 			"lookup b: path is that of"},
+		{"control_socket = \"/x\"\nlookup a { protocol = policy path = \"/x\" }",
+			"lookup a: path is that of the report or control socket"},
 #if WITH_BDB
+		{"map a { type = hash keys = postfix path = \"/x\" }\n"
+		 "map b { type = hash keys = sendmail path = \"/x\" }",
+			"drac.conf:2: map b: path is that of map a"},
+		{"map a { type = hash keys = postfix path = \"/x\" mode = 0664 }",
+			"map a: mode = 0664: whoever may write the file"},
 		{"map a { type = hash keys = sendmail path = \"/x\" static = \"/y\" }",
 			"map a: static: only a map with keys = access"},
 		{"ipv6_prefix = 64\nmap a { type = hash keys = sendmail path = \"/x\" }",

@@ -87,7 +87,12 @@ class Cases:
             self._print(f"ok {name}")
 
     def finish(self, site):
-        """The exit status; with the logs of the site, if something failed."""
+        """Stop dracd in good order; the exit status, with the logs of the site if something failed."""
+        if site.dracd.ended() is None:
+            try:
+                site.dracd.stop()
+            except (OSError, AssertionError) as error:
+                self.fail("dracd ends in good order", error)
         if self.failed:
             print(site.logs(), file=sys.stderr, flush=True)
         return 1 if self.failed else 0

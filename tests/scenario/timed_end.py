@@ -11,12 +11,16 @@ LEASES = 100
 FIRST_MS, APART_MS = 1500, 40   # the leases end one after the other
 ASKED_BEFORE_MS = 300
 MEDIAN_MS, WORST_MS = 5, 50
+PLAIN = os.path.basename(os.path.normpath(BUILD)) == "out"  # neither sanitized nor built for coverage
+# What else runs on the machine is not measured, where that can be had.
+FIRST = ["nice", "-n", "-10"] if os.geteuid() == 0 else []
 
 
 class End(unittest.TestCase):
     def setUp(self):
         self.dracd = Dracd()
         self.addCleanup(self.dracd.remove)
+        self.dracd.tracer = FIRST
         self.dracd.start()
 
     def grant(self):
@@ -35,7 +39,7 @@ class End(unittest.TestCase):
         questions = "".join(
             f"{protocol} {self.dracd.path(protocol)} {address} {end - ASKED_BEFORE_MS * 1000}\n"
             for address, end in leases for protocol in ("policy", "socketmap"))
-        asker = subprocess.run([ASKER], input=questions, capture_output=True, text=True, timeout=120)
+        asker = subprocess.run(FIRST + [ASKER], input=questions, capture_output=True, text=True, timeout=120)
         self.assertEqual((asker.returncode, asker.stderr), (0, ""))
         lines = [[int(number) for number in line.split()] for line in asker.stdout.splitlines()]
         return {"policy": lines[::2], "socketmap": lines[1::2]}
@@ -64,7 +68,8 @@ class End(unittest.TestCase):
               f"max {max(own):.2f}; longest time between questions {max(gaps):.1f}", flush=True)
         self.assertLessEqual(statistics.median(late), MEDIAN_MS)
         # a question that was asked late, by a machine with other work, is not dracd's delay
-        self.assertLessEqual(max(one - mine for one, mine in zip(late, own)), WORST_MS)
+        self.assertLessEqual(max(one - mine for one, mine in zip(late, own)),
+                             WORST_MS if PLAIN else 10 * WORST_MS)
 
 
 if __name__ == "__main__":

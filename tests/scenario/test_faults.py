@@ -24,11 +24,24 @@ class Faults(unittest.TestCase):
     def map(self):
         return rows(self.dracd.path("maps/postfix.db"))
 
+    def start_slow(self, call, usec):
+        """dracd, with every such call delayed."""
+        self.dracd.tracer = ["strace", "-D", "-f", "-qq", "-o", self.dracd.path("trace"), "-e",
+                             f"inject={call}:delay_enter={usec}"]
+        self.dracd.start()
+
+    @unittest.skipUnless(shutil.which("strace"), "strace is missing")
+    def test_waiting_logins_when_maps_are_slow_to_write(self):
+        self.start_slow("fsync", 100000)  # two for each publication
+        for n in range(4):
+            # nine times as long as the last took would be too late
+            answer = self.dracd.login(f"203.0.113.{n}", "wait_ms=1500")
+            self.assertIn("published=yes", answer)
+            self.assertIn(f"203.0.113.{n}", self.map())
+
     @unittest.skipUnless(shutil.which("strace"), "strace is missing")
     def test_renewal_that_is_stored_after_the_old_end(self):
-        self.dracd.tracer = ["strace", "-D", "-f", "-qq", "-o", self.dracd.path("trace"), "-e",
-                             "inject=fdatasync:delay_enter=400000"]
-        self.dracd.start()
+        self.start_slow("fdatasync", 400000)
         answer = self.dracd.login("203.0.113.9", "ttl_ms=2000 wait_ms=10000")
         self.assertIn("published=yes", answer)
         end = int(fields(answer)["boot_ms"])

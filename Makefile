@@ -72,6 +72,7 @@ daemon_src := $(wildcard dracd/*.c) client/words.c
 obj = $(patsubst %.c,$B/%.o,$(1))
 
 PROGRAMS := $B/dracd/dracd $B/client/dracctl $B/client/drac-postlogin
+UNITS    := $(wildcard packaging/*.service packaging/*.socket packaging/*.timer)
 MANUALS  := $(wildcard dracd/*.[1-9] client/*.[1-9] rpc/*.[1-9])
 
 all: $(PROGRAMS)
@@ -181,15 +182,15 @@ install: all
 	for m in $(MANUALS); do \
 		install -D -m 0644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/}; done
 	install -D -m 0644 -t $(DESTDIR)$(DOCDIR) README.md CHANGELOG.md LICENSE drac.conf
-	install -D -m 0644 packaging/dracd.service $(DESTDIR)$(UNITDIR)/dracd.service
-	sed -i 's|/usr/sbin/|$(SBINDIR)/|' $(DESTDIR)$(UNITDIR)/dracd.service
+	install -D -m 0644 -t $(DESTDIR)$(UNITDIR) $(UNITS)
+	sed -i 's|/usr/sbin/|$(SBINDIR)/|' $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS)))
 	install -D -m 0644 packaging/dracd.sysusers $(DESTDIR)$(SYSUSERSDIR)/dracd.conf
 	install -D -m 0644 packaging/dracd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/dracd.conf
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/dracd $(DESTDIR)$(SBINDIR)/dracctl
-	rm -f $(DESTDIR)$(UNITDIR)/dracd.service $(DESTDIR)$(SYSUSERSDIR)/dracd.conf \
-		$(DESTDIR)$(TMPFILESDIR)/dracd.conf
+	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS))) \
+		$(DESTDIR)$(SYSUSERSDIR)/dracd.conf $(DESTDIR)$(TMPFILESDIR)/dracd.conf
 	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DOCDIR)
 	for m in $(MANUALS); do rm -f $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/}; done
 

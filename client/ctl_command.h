@@ -26,12 +26,13 @@ enum {
 /* What stands on the command line; NULL and false where it does not. */
 struct ctl_arguments {
 	const char *address;
+	const char *file;
 	const char *user;
 	const char *service;
 	const char *reason;
 	bool has_expiring, has_time, has_hold;
 	unsigned long long expiring_ms, time_ms, hold_ms;
-	bool yes, rebuild, json;
+	bool yes, rebuild, json, quiet;
 };
 
 struct ctl_context {
@@ -51,6 +52,7 @@ int ctl_revoke(struct ctl_context *context);
 int ctl_unblock(struct ctl_context *context);
 int ctl_flush(struct ctl_context *context);
 int ctl_reload(struct ctl_context *context);
+int ctl_renew(struct ctl_context *context);
 
 /* For a request that control_ask() or control_next() gave up: its exit status. */
 int ctl_failed(int r);

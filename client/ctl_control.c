@@ -44,8 +44,9 @@ static int fail_errno(const struct control *control, int r)
 			"no such socket: dracd is not running (journalctl -u dracd); leases are "
 			"withdrawn");
 	case -EACCES:
-		return fail(control, r,
-			"permission denied: only root and the members of control_group may ask");
+		snprintf(text, sizeof(text), "permission denied: only %s may ask",
+			control->who);
+		return fail(control, r, text);
 	case -EAGAIN:
 	case -ETIMEDOUT:
 		snprintf(text, sizeof(text),
@@ -66,6 +67,7 @@ void control_init(
 	struct control *control, const char *path, unsigned timeout_ms, bool is_text)
 {
 	control->path = path;
+	control->who = "root and the members of control_group";
 	control->timeout_ms = timeout_ms;
 	control->is_text = is_text;
 	control->fd = -1;
@@ -95,7 +97,7 @@ static int wait_for(const struct control *control, short events)
 	}
 }
 
-static int connect_control(struct control *control)
+static int connect_until(struct control *control)
 {
 	long long deadline_ms = monotonic_ms() + control->timeout_ms;
 
@@ -133,18 +135,34 @@ static int send_request(struct control *control, const struct line *request)
 	return 0;
 }
 
+int control_connect(struct control *control)
+{
+	int r = connect_until(control);
+
+	return r < 0 ? fail_errno(control, r) : 0;
+}
+
+int control_send(struct control *control, struct line *request)
+{
+	int r = line_finish(request);
+
+	if (r < 0) {
+		fprintf(stderr, "dracctl: the arguments are too long\n");
+		return r;
+	}
+	r = send_request(control, request);
+	return r < 0 ? fail_errno(control, r) : 0;
+}
+
 int control_ask(struct control *control, struct line *request)
 {
 	int r;
 
-	if (line_finish(request) < 0) {
-		fprintf(stderr, "dracctl: the arguments are too long\n");
-		return -EMSGSIZE;
-	}
-	r = connect_control(control);
-	if (r == 0)
-		r = send_request(control, request);
-	return r < 0 ? fail_errno(control, r) : 0;
+	/* what is too long is not worth a connection */
+	if (request->overflow)
+		return control_send(control, request);
+	r = control_connect(control);
+	return r < 0 ? r : control_send(control, request);
 }
 
 /* Makes more octets available behind those that are there. */

@@ -1,5 +1,6 @@
 /*
- * dracctl's side of the control socket: one request, data lines, one final line.
+ * dracctl's side of the control socket: one request, data lines, one final line.  Of the
+ * report socket too: there, requests may be sent ahead, and each has a final line alone.
  *
  * These functions say themselves on standard error what went wrong.
  */
@@ -11,10 +12,12 @@
 
 #include "client/words.h"
 
+/* CONTROL_SOCKET_PATH and, in client/report.h, REPORT_SOCKET_PATH are the defaults. */
 #define CONTROL_SOCKET_PATH "/run/dracd/control"
 
 struct control {
 	const char *path;
+	const char *who;     /* may open the socket, for a message */
 	unsigned timeout_ms; /* for each wait: to be let in, for the next octets */
 	bool is_text; /* values are to be seen on a terminal: what could deceive there is
 			 masked */
@@ -35,6 +38,12 @@ enum control_line {
 /* path is borrowed. */
 void control_init(
 	struct control *control, const char *path, unsigned timeout_ms, bool is_text);
+
+/* The steps of control_ask(), for several requests on one connection. */
+int control_connect(struct control *control) __attribute__((warn_unused_result));
+int control_send(struct control *control, struct line *request)
+	__attribute__((warn_unused_result));
+
 void control_close(struct control *control);
 
 /* Connects and sends request, which need not be finished.  Returns 0 or a negative errno:

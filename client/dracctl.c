@@ -9,6 +9,7 @@
 
 #include "client/ctl_command.h"
 #include "client/ctl_text.h"
+#include "client/report.h"
 
 enum {
 	READ_TIMEOUT_MS = 5000,
@@ -29,6 +30,9 @@ enum {
 	TAKES_JSON = 1 << 8,
 	TAKES_ADDRESS = 1 << 9, /* must have one */
 	TAKES_TARGET = 1 << 10, /* must have an address or a user */
+	TAKES_FILE = 1 << 11,   /* must have one */
+	TAKES_QUIET = 1 << 12,
+	REPORTS = 1 << 13, /* on the report socket */
 };
 
 enum option_kind {
@@ -59,6 +63,7 @@ static const struct option_row {
 	{"rebuild", TAKES_REBUILD, OPTION_FLAG, 0,
 		offsetof(struct ctl_arguments, rebuild)},
 	{"json", TAKES_JSON, OPTION_FLAG, 0, offsetof(struct ctl_arguments, json)},
+	{"quiet", TAKES_QUIET, OPTION_FLAG, 0, offsetof(struct ctl_arguments, quiet)},
 };
 
 static const struct command {
@@ -95,6 +100,9 @@ static const struct command {
 		CTL_USAGE},
 	{"reload", "", "read the configuration again", ctl_reload, 0, CHANGE_TIMEOUT_MS,
 		CTL_USAGE},
+	{"renew", "FILE|- [--quiet]",
+		"extend leases by what \"doveadm -f tab who -1\" has written", ctl_renew,
+		TAKES_FILE | TAKES_QUIET | REPORTS, CHANGE_TIMEOUT_MS, CTL_USAGE},
 	{"maps", "[--rebuild] [--json]", "the map files, written anew if wished",
 		ctl_maps, TAKES_REBUILD | TAKES_JSON, CHANGE_TIMEOUT_MS, CTL_USAGE},
 };
@@ -172,20 +180,32 @@ static int take_option(
 	return 0;
 }
 
+/* Where the argument belongs that is no option; NULL if the command takes none. */
+static const char **find_operand(
+	const struct command *command, struct ctl_arguments *arguments)
+{
+	if (command->takes & (TAKES_ADDRESS | TAKES_TARGET))
+		return &arguments->address;
+	return command->takes & TAKES_FILE ? &arguments->file : NULL;
+}
+
 static int parse_arguments(
 	const struct command *command, char **argv, struct ctl_arguments *ret)
 {
+	const char **operand = find_operand(command, ret);
+
 	for (int i = 0; argv[i]; i++) {
 		if (strncmp(argv[i], "--", 2) == 0) {
 			if (take_option(command, argv, &i, ret) < 0)
 				return -1;
-		} else if (!(command->takes & (TAKES_ADDRESS | TAKES_TARGET)) ||
-			   ret->address) {
+		} else if (!operand || *operand) {
 			return wrong_usage(command, "unexpected argument", argv[i]);
 		} else {
-			ret->address = argv[i];
+			*operand = argv[i];
 		}
 	}
+	if ((command->takes & TAKES_FILE) && !ret->file)
+		return wrong_usage(command, "a file is missing", "");
 	if ((command->takes & TAKES_ADDRESS) && !ret->address)
 		return wrong_usage(command, "an address is missing", "");
 	if ((command->takes & TAKES_TARGET) && !ret->address == !ret->user)
@@ -212,6 +232,9 @@ static int run_command(
 		fputs("dracctl: out of memory\n", stderr);
 		return CTL_NO_ANSWER;
 	}
+	if (!socket_path)
+		socket_path = command->takes & REPORTS ? REPORT_SOCKET_PATH
+						       : CONTROL_SOCKET_PATH;
 	control_init(control, socket_path, command->timeout_ms, !arguments.json);
 	status = command->run(&(struct ctl_context){&arguments, control, time(NULL)});
 	control_close(control);
@@ -258,7 +281,7 @@ static int parse_global_options(
 
 int main(int argc, char **argv)
 {
-	const char *socket_path = CONTROL_SOCKET_PATH;
+	const char *socket_path = NULL;
 	const struct command *command;
 	bool json = false;
 	int status = parse_global_options(argc, argv, &socket_path, &json);

@@ -5,6 +5,12 @@
 #include "dracd/core_internal.h"
 #include "dracd/log.h"
 
+/* Renewals by a session that lasts come in hundreds every few minutes, and those of users
+ * without a lease are no refused logins: both are told apart and logged for debugging
+ * only.
+ */
+#define BY_SESSION "session"
+
 static void log_granted(const struct request *request)
 {
 	const struct outcome *outcome = &request->outcome;
@@ -16,6 +22,7 @@ static void log_granted(const struct request *request)
 	event_add(&event, "service", request->login.service);
 	event_add_time(&event, "until", outcome->lease.deadline_wall_usec);
 	event_add(&event, "reporter", request->login.reporter);
+	event_add(&event, "by", request->login.is_renewal ? BY_SESSION : NULL);
 	event_log(&event);
 }
 
@@ -24,10 +31,12 @@ static void log_refused(const struct login *login, enum reason reason)
 	const char *hint = reason_hint(reason);
 	struct event event;
 
-	event_init_address(&event, LOG_INFO, "refused", &login->address);
+	event_init_address(&event, login->is_renewal ? LOG_DEBUG : LOG_INFO, "refused",
+		&login->address);
 	event_add(&event, "user", login->user);
 	event_add(&event, "service", login->service);
 	event_add(&event, "reason", reason_name(reason));
+	event_add(&event, "by", login->is_renewal ? BY_SESSION : NULL);
 	if (hint && strcmp(hint, "lease_special") == 0)
 		event_add_note(&event, " (to permit: lease_special)");
 	event_log(&event);
@@ -56,9 +65,30 @@ static void note_shared(struct core *core, const struct lease *lease)
 
 static enum reason reason_of(int table_result)
 {
+	if (table_result == TABLE_NOT_FOUND)
+		return REASON_NO_LEASE;
 	if (table_result == TABLE_FULL)
 		return REASON_MAX_LEASES;
 	return table_result == TABLE_USER_FULL ? REASON_MAX_LEASES_PER_USER : REASON_OK;
+}
+
+static void note_refused(struct core *core, const struct login *login, enum reason reason,
+	struct moment now)
+{
+	if (!login->is_renewal)
+		stats_refused(&core->stats, login, reason, now);
+	log_refused(login, reason);
+}
+
+static void note_granted(const struct request *request, struct counters *counters)
+{
+	const struct outcome *outcome = &request->outcome;
+
+	log_granted(request);
+	if (request->login.is_renewal)
+		return;
+	++*(outcome->is_new ? &counters->granted : &counters->renewed);
+	note_shared(request->core, &outcome->lease);
 }
 
 static void done_login(struct store_op *op)
@@ -83,12 +113,9 @@ static void done_login(struct store_op *op)
 		log_errno(LOG_ERR, outcome->error, "table: cannot store a login");
 		core_check_table(core, outcome->error);
 	} else if (outcome->reason != REASON_OK) {
-		stats_refused(&core->stats, &request->login, outcome->reason, now);
-		log_refused(&request->login, outcome->reason);
+		note_refused(core, &request->login, outcome->reason, now);
 	} else {
-		++*(outcome->is_new ? &counters->granted : &counters->renewed);
-		log_granted(request);
-		note_shared(core, &outcome->lease);
+		note_granted(request, counters);
 		if (request->wait_usec > 0) {
 			/* a third of his time for the pause between publications,
 			 * the rest for writing */
@@ -110,10 +137,8 @@ static void refuse(struct request *request, enum reason reason, int error)
 
 	outcome.reason = reason;
 	outcome.error = error;
-	if (reason != REASON_OK) {
-		stats_refused(&core->stats, &request->login, reason, outcome.time);
-		log_refused(&request->login, reason);
-	}
+	if (reason != REASON_OK)
+		note_refused(core, &request->login, reason, outcome.time);
 	core_answer_later(request, &outcome);
 }
 

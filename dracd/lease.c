@@ -25,16 +25,21 @@ uint64_t user_hash(const char *user)
 	return hash ? hash : 1; /* 0 stands for "none" */
 }
 
+void lease_extend(struct lease *lease, uint64_t usec, struct moment now)
+{
+	uint64_t deadline = clock_add(now.boot_usec, usec);
+
+	if (deadline <= lease->deadline_boot_usec)
+		return;
+	lease->deadline_boot_usec = deadline;
+	lease->deadline_wall_usec = clock_add(now.wall_usec, usec);
+}
+
 /* The deadline, service and reporter of a login. */
 static void apply_login(
 	struct lease *lease, const struct login *login, uint64_t usec, struct moment now)
 {
-	uint64_t deadline = clock_add(now.boot_usec, usec);
-
-	if (deadline > lease->deadline_boot_usec) {
-		lease->deadline_boot_usec = deadline;
-		lease->deadline_wall_usec = clock_add(now.wall_usec, usec);
-	}
+	lease_extend(lease, usec, now);
 	lease->login_wall_usec = now.wall_usec;
 	if (lease->logins < UINT32_MAX)
 		lease->logins++;

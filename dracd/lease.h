@@ -53,6 +53,9 @@ struct lease lease_grant(const struct address *address, const struct login *logi
 void lease_renew(
 	struct lease *lease, const struct login *login, uint64_t usec, struct moment now);
 
+/* Puts the deadline at now plus usec, and nothing else: never earlier than it is. */
+void lease_extend(struct lease *lease, uint64_t usec, struct moment now);
+
 /* Records hash as the latest user.  Returns the hash of a share that had to give way,
  * which is the one longest without a login; 0 if there was room. */
 uint64_t lease_add_share(struct lease *lease, uint64_t hash);

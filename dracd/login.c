@@ -13,12 +13,14 @@
 /* Nobody asks for more; keeps sums far from overflow. */
 #define TTL_MAX_USEC (366 * 86400 * USEC_PER_SEC)
 
-static bool is_known(const char *key)
+static bool is_known(const char *key, bool is_renewal)
 {
+	/* the first three are those of a renewal */
 	static const char *const known[] = {
-		"address", "local", "user", "service", "ttl_ms", "wait_ms"};
+		"address", "user", "service", "local", "ttl_ms", "wait_ms"};
+	size_t count = is_renewal ? 3 : sizeof(known) / sizeof(known[0]);
 
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+	for (size_t i = 0; i < count; i++)
 		if (strcmp(known[i], key) == 0)
 			return true;
 	return false;
@@ -83,8 +85,9 @@ int login_parse(const struct words *words, const char *reporter, bool allow_pref
 	struct login login = {0};
 	const char *problem = NULL;
 
+	login.is_renewal = words_is(words, 0, "renew");
 	for (unsigned i = 1; i < words->count && !problem; i++) {
-		if (!is_known(words->word[i].key))
+		if (!is_known(words->word[i].key, login.is_renewal))
 			problem = "unknown key";
 		else if (!words->word[i].value)
 			problem = "a key without a value";
@@ -95,6 +98,8 @@ int login_parse(const struct words *words, const char *reporter, bool allow_pref
 		problem = parse_names(words, &login);
 	if (!problem)
 		problem = parse_times(words, &login);
+	if (!problem && login.is_renewal && (!*login.user || !*login.service))
+		problem = "a renewal needs user= and service=";
 	if (problem) {
 		*ret_problem = problem;
 		return -EBADMSG;

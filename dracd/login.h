@@ -1,5 +1,8 @@
 /*
  * A login: what a reporter reports, decoded from the words of one report line.
+ *
+ * A renewal takes the same way: "the mail session of this login still lasts".  It
+ * prolongs the lease that the login gave and never grants one.
  */
 #ifndef DRACD_LOGIN_H
 #define DRACD_LOGIN_H
@@ -18,6 +21,7 @@ enum {
 
 struct login {
 	struct address address;
+	bool is_renewal;
 	bool has_local;
 	struct address local; /* the address the client connected to */
 	uint64_t ttl_usec;    /* asked by the reporter; 0: none */
@@ -28,9 +32,10 @@ struct login {
 	char reporter[REPORTER_SIZE];
 };
 
-/* Decodes "login address=... user=..." (the verb is not looked at); with allow_prefix the
- * address may be a network.  Unknown keys are refused.  The reporter's name is cut to its
- * size.  Returns 0, or -EBADMSG with what is wrong in *ret_problem (static). */
+/* Decodes "login address=... user=..." or "renew ..."; any other verb is passed over as
+ * login is.  With allow_prefix the address may be a network.  Unknown keys are refused.
+ * The reporter's name is cut to its size.  Returns 0, or -EBADMSG with what is wrong in
+ * *ret_problem (static). */
 int login_parse(const struct words *words, const char *reporter, bool allow_prefix,
 	struct login *ret, const char **ret_problem) __attribute__((warn_unused_result));
 

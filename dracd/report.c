@@ -140,9 +140,9 @@ static void work_on(struct core *core, struct pending *pending, const char *name
 		else
 			line_init(&pending->line, "OK");
 		finish(pending);
-	} else if (!words_is(&words, 0, "login")) {
-		answer_error(
-			&pending->line, "syntax", "unknown request; known: login, noop");
+	} else if (!words_is(&words, 0, "login") && !words_is(&words, 0, "renew")) {
+		answer_error(&pending->line, "syntax",
+			"unknown request; known: login, renew, noop");
 		finish(pending);
 	} else if (login_parse(&words, name, false, &pending->login, &problem) < 0) {
 		answer_error(&pending->line, "syntax", problem);

@@ -128,6 +128,9 @@ static int apply_op(struct store *store, struct store_op *op)
 
 	switch (op->kind) {
 	case STORE_LOGIN:
+		if (op->login.is_renewal)
+			return table_renew(table, &op->address, &op->login, op->usec,
+				op->time, &op->grant);
 		return table_login(table, &op->address, &op->login, op->usec, op->time,
 			op->max_per_user, &op->grant);
 	case STORE_REVOKE:

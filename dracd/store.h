@@ -15,7 +15,7 @@
 #include "dracd/table.h"
 
 enum store_kind {
-	STORE_LOGIN,   /* grant or renew */
+	STORE_LOGIN,   /* grant or renew; or renew only, if login.is_renewal */
 	STORE_REVOKE,  /* save blocks, then end the leases of prefix or user */
 	STORE_BLOCKS,  /* save blocks only */
 	STORE_FLUSH,   /* end all leases */

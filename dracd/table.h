@@ -91,6 +91,12 @@ int table_login(struct table *table, const struct address *key, const struct log
 	uint64_t usec, struct moment login_time, unsigned max_per_user,
 	struct table_grant *ret) __attribute__((warn_unused_result));
 
+/* Extends the lease of key and the user's share in it, if both are live at renewal_time;
+ * else TABLE_NOT_FOUND.  Of the login's record nothing changes. */
+int table_renew(struct table *table, const struct address *key, const struct login *login,
+	uint64_t usec, struct moment renewal_time, struct table_grant *ret)
+	__attribute__((warn_unused_result));
+
 /* Tells the feed that a map has to look at key again. */
 int table_touch(struct table *table, const struct address *key)
 	__attribute__((warn_unused_result));

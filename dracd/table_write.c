@@ -369,3 +369,51 @@ int table_login(struct table *table, const struct address *key, const struct log
 	ret->lease = lease;
 	return 0;
 }
+
+/* ---- renewals ---- */
+
+/* Extends the share that the user has in the lease of key. */
+static int extend_share(struct table *table, const struct address *key, uint64_t hash,
+	uint64_t deadline, struct moment renewal_time)
+{
+	struct table_reader reader = {.table = table, .txn = table->txn};
+	uint8_t row[USER_KEY_SIZE], record[SHARE_RECORD_MAX];
+	struct share share;
+	int r = table_read_share(&reader, key, hash, &share);
+
+	if (r != 0)
+		return r;
+	if (share.deadline_boot_usec <= renewal_time.boot_usec)
+		return TABLE_NOT_FOUND;
+	if (share.deadline_boot_usec >= deadline)
+		return 0;
+	share.deadline_boot_usec = deadline;
+	table_encode_user(hash, key, row);
+	return table_put(table, table->users, row, sizeof(row), record,
+		share_encode(&share, record));
+}
+
+int table_renew(struct table *table, const struct address *key, const struct login *login,
+	uint64_t usec, struct moment renewal_time, struct table_grant *ret)
+{
+	struct lease old = {0}, lease;
+	int r = table_read_row(table, key, &old);
+
+	if (r == 0 && old.deadline_boot_usec <= renewal_time.boot_usec)
+		r = TABLE_NOT_FOUND;
+	if (r == 0)
+		r = extend_share(table, key, user_hash(login->user),
+			clock_add(renewal_time.boot_usec, usec), renewal_time);
+	if (r != 0)
+		return r;
+	lease = old;
+	lease_extend(&lease, usec, renewal_time);
+	if (lease.deadline_boot_usec != old.deadline_boot_usec)
+		r = table_put_row(table, &lease, &old);
+	if (r != 0)
+		return r;
+	ret->is_new = false;
+	ret->old_deadline_boot_usec = old.deadline_boot_usec;
+	ret->lease = lease;
+	return 0;
+}

@@ -9,6 +9,7 @@ fuzz_links_access = maps/access maps/refusals maps/key
 fuzz_links_config = dracd/config dracd/config_parse dracd/config_check dracd/option dracd/file dracd/prefix_set \
 	dracd/address maps/key maps/map maps/map_bdb maps/replace
 fuzz_links_blocks = dracd/block dracd/file dracd/prefix_set dracd/address dracd/clock client/words
+fuzz_links_sessions = client/ctl_sessions
 fuzz_libs_config = -lconfuse -ldb-5.3
 fuzz_libs_record = -lsystemd
 fuzz_libs_blocks = -lsystemd

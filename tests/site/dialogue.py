@@ -97,6 +97,24 @@ def imap_login(network, client, port, user, password="secret", limit=LIMIT):
         return _imap_command(session, f"LOGIN {user} {password}")
 
 
+class Imap(Lines):
+    """An IMAP session that stays logged in."""
+
+    def __init__(self, network, client, port, user, password="secret", limit=LIMIT):
+        super().__init__(network, client, port, limit)
+        self.receive()
+        self.command(f"LOGIN {user} {password}")
+
+    def command(self, command):
+        """A command that has to succeed."""
+        self.send(f"a {command}")
+        line = self.receive()
+        while not line.startswith("a "):
+            line = self.receive()
+        if not line.startswith("a OK"):
+            raise OSError(f"{command.split()[0]}: {line}")
+
+
 def imap_anonymous(network, client, port, limit=LIMIT):
     """Log in as nobody in particular."""
     with Lines(network, client, port, limit) as session:

@@ -138,6 +138,11 @@ class Dovecot:
         """What it has logged."""
         return process.read_log(self._log) + process.read_log(self._output)
 
+    def sessions(self):
+        """What doveadm says of those who are logged in, as the README has it."""
+        return process.must_run(self._root, ["doveadm", "-c", f"/etc/dovecot/{self.mode}.conf",
+                                             "-f", "tab", "who", "-1"])
+
     def ports(self):
         """The ports it listens on."""
         return list(PORTS[self.mode].values())

@@ -33,6 +33,14 @@ static void test_grant_and_renew(void **state)
 	assert_int_equal(lease.deadline_boot_usec, at(90).boot_usec);
 	assert_int_equal(lease.login_wall_usec, at(31).wall_usec);
 	assert_int_equal(lease.logins, 3);
+	/* nor does an extension, which is no login */
+	lease_extend(&lease, USEC_PER_SEC, at(32));
+	assert_int_equal(lease.deadline_boot_usec, at(90).boot_usec);
+	lease_extend(&lease, 60 * USEC_PER_SEC, at(40));
+	assert_int_equal(lease.deadline_boot_usec, at(100).boot_usec);
+	assert_int_equal(lease.deadline_wall_usec, at(100).wall_usec);
+	assert_int_equal(lease.login_wall_usec, at(31).wall_usec);
+	assert_int_equal(lease.logins, 3);
 }
 
 static void test_shares(void **state)

@@ -46,6 +46,33 @@ static void test_what_the_client_writes(void **state)
 	assert_true(login.has_local);
 }
 
+static void test_renewal(void **state)
+{
+	static const char *const bad[] = {
+		"renew address=1.2.3.4 user=bob",
+		"renew address=1.2.3.4 service=imap",
+		"renew address=1.2.3.4 user= service=imap",
+		"renew user=bob service=imap",
+		"renew address=10.0.0.0/8 user=bob service=imap",
+		"renew address=1.2.3.4 user=bob service=imap ttl_ms=5",
+		"renew address=1.2.3.4 user=bob service=imap wait_ms=5",
+		"renew address=1.2.3.4 user=bob service=imap local=1.2.3.5",
+	};
+	struct login login;
+
+	(void)state;
+	assert_int_equal(parse("renew address=::ffff:1.2.3.4 user=bob service=imap",
+				 false, &login),
+		0);
+	assert_true(login.is_renewal);
+	assert_true(address_is_ipv4(&login.address));
+	assert_string_equal(login.user, "bob");
+	assert_int_equal(parse("login address=1.2.3.4 user=bob", false, &login), 0);
+	assert_false(login.is_renewal);
+	for (size_t i = 0; i < COUNT(bad); i++)
+		assert_int_equal(parse(bad[i], false, &login), -EBADMSG);
+}
+
 static void test_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -89,6 +116,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_the_client_writes),
+		cmocka_unit_test(test_renewal),
 		cmocka_unit_test(test_refused),
 	};
 

@@ -3,6 +3,7 @@ links_words = client/words
 links_report = client/report client/words
 links_postlogin_request = client/postlogin_request
 links_ctl_text = client/ctl_text
+links_ctl_sessions = client/ctl_sessions
 links_address = dracd/address
 links_prefix_set = dracd/prefix_set dracd/address
 links_guard = dracd/guard dracd/prefix_set dracd/address dracd/block dracd/clock dracd/file client/words
@@ -11,6 +12,7 @@ links_lookup = dracd/policy dracd/socketmap dracd/address
 links_login = dracd/login dracd/address client/words client/report
 links_block = dracd/block dracd/file dracd/prefix_set dracd/address dracd/clock client/words
 links_table = dracd/table dracd/table_read dracd/table_end dracd/table_write dracd/table_check dracd/lease dracd/clock dracd/address
+links_table_renew = $(links_table)
 links_config = dracd/config dracd/config_parse dracd/config_check dracd/option dracd/file dracd/prefix_set dracd/address \
 	maps/key maps/map maps/replace $(if $(filter 1,$(WITH_BDB)),maps/map_bdb)
 links_key = maps/key

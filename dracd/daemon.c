@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
@@ -22,6 +23,28 @@ enum {
 
 /* ---- sockets ---- */
 
+/* The socket of a unit is the one, whatever drac.conf says; who has changed only one of
+ * the two would wonder where the logins are. */
+static int take_report_socket(struct daemon *daemon, int fd)
+{
+	const char *path = daemon->started->report.path;
+
+	if (sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) <= 0) {
+		log_message(LOG_ERR,
+			"the report socket from systemd is no listening unix stream "
+			"socket: ListenStream=%s",
+			path);
+		return -EINVAL;
+	}
+	if (sd_is_socket_unix(fd, SOCK_STREAM, 1, path, 0) <= 0)
+		log_message(LOG_WARNING,
+			"systemd passes another report socket than report_socket = %s, "
+			"which is not used: see ListenStream= in dracd-report.socket",
+			path);
+	daemon->report_fd = fd;
+	return 0;
+}
+
 /* The report socket may come from systemd by its name; any other is a mistake. */
 static int take_inherited(struct daemon *daemon)
 {
@@ -31,7 +54,8 @@ static int take_inherited(struct daemon *daemon)
 	daemon->report_fd = -1;
 	for (int i = 0; i < count; i++) {
 		if (strcmp(names[i], "report") == 0) {
-			daemon->report_fd = SD_LISTEN_FDS_START + i;
+			if (take_report_socket(daemon, SD_LISTEN_FDS_START + i) < 0)
+				r = -EINVAL;
 		} else {
 			log_message(LOG_ERR,
 				"socket \"%s\" from systemd is unknown; name it with "
@@ -185,7 +209,7 @@ static int on_signal(
 
 	(void)source;
 	if (info->ssi_signo != SIGHUP)
-		return sd_event_exit(daemon->core.event, 0);
+		return daemon_end(daemon);
 	(void)!daemon_reload(daemon, &problems);
 	problems_done(&problems);
 	return 0;
@@ -222,12 +246,15 @@ static int add_signals(struct daemon *daemon)
 		on_guardian_end, daemon);
 }
 
-/* Before the first thread, so that all inherit it and only the loop gets signals. */
+/* Before the first thread, so that all inherit it and only the loop gets signals.  But
+ * SIGABRT ends a loop that hangs: the watchdog of systemd sends it, and would else wait
+ * for TimeoutStopSec before it kills. */
 static int block_signals(void)
 {
 	sigset_t all;
 
 	sigfillset(&all);
+	sigdelset(&all, SIGABRT);
 	return sigprocmask(SIG_BLOCK, &all, NULL) < 0 ? -errno : 0;
 }
 

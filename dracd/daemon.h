@@ -32,7 +32,8 @@ struct daemon {
 	int directory; /* of the state */
 	int lock;      /* of the state directory: one dracd at a time */
 	struct guardian guardian;
-	int report_fd; /* inherited from systemd; -1: none */
+	int report_fd;      /* inherited from systemd; -1: none */
+	unsigned end_steps; /* of daemon_end(); 0: it has not begun */
 	struct server *report;
 	struct server *control;
 	struct lookup_set lookups;
@@ -45,6 +46,10 @@ int daemon_start(struct daemon *daemon, const char *config_file, struct config *
 
 /* Runs until a signal ends it.  0, or a negative errno. */
 int daemon_run(struct daemon *daemon) __attribute__((warn_unused_result));
+
+/* Begins the end: the loop ends when the connected reporters have their answers, and in
+ * 200 ms at the latest. */
+int daemon_end(struct daemon *daemon);
 
 /* Lookups first, so that dead is refused at once; then withdraws, stores, closes. */
 void daemon_stop(struct daemon *daemon);

@@ -200,6 +200,11 @@ void *server_context(const struct server *server)
 	return server->settings.context;
 }
 
+int server_stop_accepting(struct server *server)
+{
+	return sd_event_source_set_enabled(server->source, SD_EVENT_OFF);
+}
+
 unsigned server_connection_count(const struct server *server)
 {
 	return server->count;

@@ -80,6 +80,10 @@ void server_replaced(struct server *server);
  * no-op. Returns NULL. */
 struct server *server_close(struct server *server);
 
+/* Who connects from now on waits in the socket's queue; who is connected is served.  A
+ * negative errno if that cannot be. */
+int server_stop_accepting(struct server *server) __attribute__((warn_unused_result));
+
 void *server_context(const struct server *server);
 unsigned server_connection_count(const struct server *server);
 

@@ -1,0 +1,349 @@
+"""The units, under a real systemd with a real Dovecot and Postfix: README's installation, step by step."""
+
+import concurrent.futures
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from tests.interop.cases import Cases
+from tests.site import dialogue, dovecot, machine, postfix, wait
+from tests.site import site as sites
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CONFIGURATION = 'lease_special = {"127.0.0.0/8", "10.0.0.0/8", "198.51.100.0/24", "203.0.113.0/24"}\n'
+CLIENT, STRANGER = "127.0.0.77", "127.0.0.78"
+REPORTS, RESTARTS = 200, 5  # at least so many
+DOVECOT = """\
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+first_valid_uid = 5000
+mail_location = maildir:~/Maildir
+passdb {
+  driver = static
+  args = password=secret
+}
+userdb {
+  driver = static
+  args = uid=5001 gid=5001 home=/srv/mail/%u
+}
+"""
+
+
+class Step:
+    """A machine on which each case goes on where the last one ended."""
+
+    def __init__(self):
+        self.machine = machine.Machine(f"{TOP}/build/site", f"{TOP}/build/trees/bookworm/systemd")
+        self.machine.write("/etc/dovecot/conf.d/98-test.conf", DOVECOT)
+        os.makedirs(f"{self.machine.root}/srv/mail", mode=0o777)
+        os.chmod(f"{self.machine.root}/srv/mail", 0o777)
+        self.machine.boot()
+
+    # ---- what is asked again and again ----
+
+    def pid(self):
+        """The main process of dracd, as systemd counts."""
+        return int(self.machine.shows("dracd", "MainPID"))
+
+    def state(self, unit="dracd"):
+        """active, inactive, failed ..."""
+        return self.machine.shows(unit, "ActiveState")
+
+    def processes(self):
+        """What runs in dracd's control group."""
+        group = self.machine.shows("dracd", "ControlGroup")
+        return self.machine.must("cat", f"/sys/fs/cgroup{group}/cgroup.procs").split() if group else []
+
+    def report(self, line):
+        """The answer to one line on the report socket, on a connection of its own."""
+        with self.machine.connect_unix("/run/dracd/report") as connection:
+            connection.sendall(line.encode() + b"\n")
+            with connection.makefile() as answers:
+                return answers.readline().strip()
+
+    def leases(self):
+        """The addresses that have one."""
+        return {row["address"] for row in json.loads(self.machine.must("dracctl", "list", "--json"))}
+
+    def journal(self, *matches):
+        """Entries of the journal."""
+        lines = self.machine.must("journalctl", "-b", "-o", "json", *matches).splitlines()
+        return [json.loads(line) for line in lines]
+
+    def wait_for_restart(self, old, limit=60):
+        """Until a new dracd serves."""
+        def is_back():
+            return self.pid() not in (0, old) and self.machine.run("dracctl", "status")[0] in (0, 1)
+        wait.until(is_back, "dracd to be back", limit, pause=0.05)
+
+    # ---- cases, in their order ----
+
+    def install(self):
+        """make install, and what the README says after it."""
+        subprocess.run(["make", "-s", "install", f"DESTDIR={self.machine.root}", f"B={os.environ.get('B', 'build/out')}"],
+                       cwd=TOP, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self.machine.must("systemd-sysusers", "dracd.conf")
+        self.machine.must("systemd-tmpfiles", "--create", "dracd.conf")
+        assert "uid=" in self.machine.must("id", "drac-login")
+        assert "drac-login" in self.machine.must("id", "-nG", "dracd").split()
+        for path in ("/run/dracd", "/var/lib/dracd", "/var/lib/dracd/maps"):
+            got = self.machine.must("stat", "-c", "%U %G %a", path).strip()
+            assert got == "dracd dracd 755", f"{path}: {got}"
+        # tmpfiles and sysusers again: nothing to do, and nothing wrong
+        self.machine.must("systemd-sysusers", "dracd.conf")
+        self.machine.must("systemd-tmpfiles", "--create", "dracd.conf")
+
+    def units_are_sound(self):
+        """No unknown word in any unit."""
+        told = self.machine.must("systemd-analyze", "verify", "--man=no", "dracd.service", "dracd-report.socket",
+                                 "dracd-renew.service", "dracd-renew.timer")
+        assert told == "", told
+
+    def recipes(self):
+        """Dovecot and Postfix, by the recipes of the README."""
+        self.machine.must("usermod", "-aG", "postfix", "dracd")
+        self.machine.must("install", "-d", "-o", "dracd", "-g", "postfix", "-m", "0750",
+                          "/var/spool/postfix/dracd")
+        self.machine.write("/etc/drac/drac.conf", CONFIGURATION)
+        self.machine.write("/etc/dovecot/conf.d/99-dracd.conf", dovecot.recipe("serve"))
+        with open(f"{self.machine.root}/etc/postfix/main.cf", encoding="utf-8") as file:
+            main = re.sub(r"(?m)^(smtpd_relay_restrictions|mynetworks|mydestination) *=.*\n", "", file.read())
+        asks = postfix.RESTRICTIONS.replace("@ASK@", postfix.ASK["policy"])
+        self.machine.write("/etc/postfix/main.cf", main + "mynetworks = 127.0.0.1/32\nmydestination = site.example\n"
+                           + "smtpd_relay_restrictions =\n" + asks)
+
+    def enable(self):
+        """systemctl enable --now dracd: notified, listening, with the right owners."""
+        self.machine.must("systemctl", "enable", "--now", "dracd")
+        assert self.state() == "active", self.state()
+        assert self.state("dracd-report.socket") == "active"
+        assert self.machine.shows("dracd-report.socket", "UnitFileState") == "enabled"
+        assert self.machine.shows("dracd-renew.timer", "UnitFileState") == "disabled"
+        assert self.machine.shows("dracd", "StatusText") == "serving"
+        told = self.machine.must("dracctl", "status")
+        assert "lookup    postfix policy /var/spool/postfix/dracd/policy" in told, told
+        got = self.machine.must("stat", "-c", "%U %G %a", "/run/dracd/report").strip()
+        assert got == "root drac-login 660", got
+        status = self.machine.must("cat", f"/proc/{self.pid()}/status")
+        assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE), status
+
+    def reporters(self):
+        """The helper's account may report, another may not even connect."""
+        for user, group, status in (("drac-login", "drac-login", 0), ("nobody", "nogroup", 1)):
+            got, _ = self.machine.run("setpriv", "--reuid", user, "--regid", group, "--clear-groups",
+                                      "test", "-w", "/run/dracd/report")
+            assert got == status, f"{user}: {got}"
+
+    def login_to_relay(self):
+        """An IMAP login at Debian's Dovecot opens Debian's Postfix."""
+        self.machine.must("systemctl", "restart", "dovecot", "postfix")
+        wait.until(lambda: self.machine.run("test", "-S", "/run/dovecot/anvil")[0] == 0, "Dovecot")
+        before = wait.until(lambda: self._rcpt(CLIENT), "Postfix")
+        assert before.code == 554, before
+        reply = dialogue.imap_login(self.machine, CLIENT, 143, "alice")
+        assert reply.ok, reply
+        assert self._rcpt(CLIENT).code == 250
+        assert self._rcpt(STRANGER).code == 554
+
+    def _rcpt(self, client):
+        try:
+            return dialogue.smtp_rcpt(self.machine, client, 25, sites.OUTSIDE)
+        except ConnectionRefusedError:
+            return None
+
+    def journal_fields(self):
+        """What is logged can be asked for."""
+        entries = self.journal("DRAC_EVENT=granted", f"DRAC_ADDRESS={CLIENT}")
+        assert len(entries) == 1, entries
+        entry = entries[0]
+        assert (entry["DRAC_USER"], entry["DRAC_SERVICE"], entry["DRAC_REPORTER"], entry["PRIORITY"]) == \
+            ("alice", "imap", "drac-login", "6"), entry
+        assert entry["MESSAGE"].startswith(f"granted {CLIENT} user=alice service=imap until="), entry
+        assert entry["_SYSTEMD_UNIT"] == "dracd.service"
+
+    def renewal(self):
+        """dracd-renew.service extends the lease of a session that lasts, and fails if doveadm does."""
+        self.machine.must("dracctl", "add", STRANGER, "--time", "5min", "--user", "bob")
+        with dialogue.Imap(self.machine, STRANGER, 143, "bob"):
+            self.machine.must("dracctl", "revoke", STRANGER, "--hold", "0")
+            self.machine.must("dracctl", "add", STRANGER, "--time", "5min", "--user", "bob")
+            self.machine.must("systemctl", "start", "dracd-renew.service")
+            told = self.machine.must("journalctl", "-b", "-o", "cat", "-u", "dracd-renew.service")
+            assert "renewed the leases of 1 of 1 sessions" in told, told
+        row = next(row for row in json.loads(self.machine.must("dracctl", "list", "--json"))
+                   if row["address"] == STRANGER)
+        assert row["left_ms"] > 1700000, row
+        self.machine.must("systemctl", "stop", "dovecot")
+        status, told = self.machine.run("systemctl", "start", "dracd-renew.service")
+        assert status != 0 and self.state("dracd-renew.service") == "failed", told
+        self.machine.must("systemctl", "reset-failed", "dracd-renew.service")
+        self.machine.must("systemctl", "start", "dovecot", "dracd-renew.timer")
+        assert self.machine.shows("dracd-renew.timer", "NextElapseUSecMonotonic") != "infinity"
+        self.machine.must("systemctl", "stop", "dracd-renew.timer")
+
+    def restart(self):
+        """Logins reported while dracd restarts are answered, every one."""
+        before, old = self.leases(), self.pid()
+        numbers, answers, over = itertools.count(), {}, threading.Event()
+
+        def go_on():
+            while not over.is_set() or len(answers) < REPORTS:
+                number = next(numbers)
+                address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+                answers[address] = self.report(f"login address={address} user=u{number} service=imap")
+
+        with concurrent.futures.ThreadPoolExecutor(max_workers=16) as pool:
+            reporters = [pool.submit(go_on) for _ in range(16)]
+            try:
+                for _ in range(RESTARTS):
+                    seen = len(answers)
+                    wait.until(lambda n=seen: len(answers) > n + 20 or any(r.done() for r in reporters), "reports")
+                    self.machine.must("systemctl", "restart", "dracd")
+            finally:
+                over.set()
+        for reporter in reporters:
+            reporter.result()
+        assert self.pid() != old
+        bad = [answer for answer in answers.values() if not answer.startswith("OK granted")]
+        assert not bad, f"{len(bad)} of {len(answers)} reports: {bad[:3]}"
+        missing = (before | set(answers)) - self.leases()
+        assert not missing, f"{len(missing)} of {len(answers)} leases are not there"
+
+    def reload(self):
+        """systemctl reload: in force when it returns; a bad file fails it and changes nothing."""
+        old = self.pid()
+        self.machine.write("/etc/drac/drac.conf", CONFIGURATION + 'deny = {"198.51.100.7"}\n')
+        self.machine.must("systemctl", "reload", "dracd")
+        assert self.machine.run("dracctl", "check", "198.51.100.7")[0] == 1
+        self.machine.write("/etc/drac/drac.conf", CONFIGURATION + "lease_tiem = 5min\n")
+        status, told = self.machine.run("systemctl", "reload", "dracd")
+        assert status != 0, told
+        told = self.machine.must("journalctl", "-b", "-o", "cat", "-u", "dracd")
+        assert re.search(r"drac\.conf:2: .*lease_tiem", told), told[-2000:]
+        assert self.machine.run("dracctl", "check", "198.51.100.7")[0] == 1
+        assert self.state() == "active" and self.pid() == old
+        self.machine.write("/etc/drac/drac.conf", CONFIGURATION)
+        self.machine.must("systemctl", "reload", "dracd")
+        assert "reloaded" in self.machine.must("journalctl", "-b", "-o", "cat", "-u", "dracd")
+        assert self.pid() == old
+
+    def other_path(self):
+        """Who changes report_socket in drac.conf alone is told that systemd's is the one."""
+        self.machine.write("/etc/drac/drac.conf", CONFIGURATION + 'report_socket = "/run/dracd/elsewhere"\n')
+        self.machine.must("systemctl", "restart", "dracd")
+        told = self.machine.must("journalctl", "-b", "-o", "cat", "-p", "warning", "-u", "dracd")
+        assert "report_socket = /run/dracd/elsewhere, which is not used" in told, told[-2000:]
+        assert self.report("noop") == "OK"
+        self.machine.write("/etc/drac/drac.conf", CONFIGURATION)
+        self.machine.must("systemctl", "restart", "dracd")
+        again = self.machine.must("journalctl", "-b", "-o", "cat", "-p", "warning", "-u", "dracd")
+        assert again.count("which is not used") == 1, again[-2000:]
+
+    def killed(self):
+        """kill -9: back with its leases, each time."""
+        before = self.leases()
+        for _ in range(7):  # more often than systemd's own limit would bear
+            old = self.pid()
+            self.machine.must("systemctl", "kill", "--kill-whom=main", "--signal=KILL", "dracd")
+            self.wait_for_restart(old)
+        assert before <= self.leases()
+
+    def hangs(self):
+        """SIGSTOP: the watchdog notices, and dracd is back within seconds of its ten."""
+        before, old = self.leases(), self.pid()
+        self.machine.must("systemctl", "kill", "--kill-whom=main", "--signal=STOP", "dracd")
+        started = time.monotonic()
+        self.wait_for_restart(old, 60)
+        assert time.monotonic() - started < 20, f"{time.monotonic() - started:.0f} s"
+        assert self.machine.shows("dracd", "NRestarts") != "0"
+        assert before <= self.leases()
+
+    def stop_service(self):
+        """systemctl stop dracd says what will start it again, and a login does."""
+        old = self.pid()
+        told = self.machine.must("systemctl", "stop", "dracd")
+        assert "dracd-report.socket" in told, told
+        assert self.state() == "inactive" and self.processes() == []
+        assert self.report("login address=203.0.113.8 user=bob service=imap").startswith("OK granted")
+        assert self.state() == "active" and self.pid() != old
+
+    def stop(self):
+        """Stopping the socket stops both: no process, no socket, and no login starts it again."""
+        self.machine.must("systemctl", "stop", "dracd-report.socket")
+        assert self.state() == "inactive" and self.state("dracd-report.socket") == "inactive"
+        assert self.processes() == []
+        for name in ("report", "control", "socketmap"):
+            assert self.machine.run("test", "-e", f"/run/dracd/{name}")[0] == 1, name
+        assert self.machine.run("sh", "-c", "grep -h ^dracd /proc/[0-9]*/comm")[0] == 1
+        assert dialogue.imap_login(self.machine, STRANGER, 143, "alice").ok
+        assert self._rcpt(CLIENT).code == 554
+        assert self.state() == "inactive"
+        self.machine.must("systemctl", "start", "dracd")
+        assert CLIENT in self.leases()
+        assert self._rcpt(CLIENT).code == 250
+        got = self.machine.must("stat", "-c", "%U %G %a", "/run/dracd/report").strip()
+        assert got == "root drac-login 660", got
+
+    def boot_order(self):
+        """After a reboot dracd is ready before Dovecot and Postfix start."""
+        self.machine.power_off()
+        self.machine.boot()
+        assert self.state() == "active"
+        ready = int(self.machine.shows("dracd", "ActiveEnterTimestampMonotonic"))
+        for unit in ("dovecot.service", "postfix@-.service", "postfix.service"):
+            started = int(self.machine.shows(unit, "InactiveExitTimestampMonotonic"))
+            assert self.state(unit) == "active" and 0 < ready <= started, f"{unit}: {started}, dracd {ready}"
+        told = self.machine.shows("dracd", "Before").split()
+        assert {"sendmail.service", "exim4.service"} <= set(told), told
+        assert self._rcpt(CLIENT).code == 250  # the lease has outlived the reboot
+
+    def power_failure(self):
+        """The plug is pulled: a lease that was answered is there after it."""
+        self.report("login address=203.0.113.9 user=bob service=imap")
+        self.machine.pull_the_plug()
+        self.machine.boot()
+        assert {CLIENT, "203.0.113.9"} <= self.leases()
+
+    def uninstall(self):
+        """make uninstall takes away every unit."""
+        self.machine.must("systemctl", "disable", "--now", "dracd", "dracd-report.socket")
+        subprocess.run(["make", "-s", "uninstall", f"DESTDIR={self.machine.root}"], cwd=TOP, check=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        left = self.machine.must("sh", "-c", "find / -xdev -name '*drac*' -not -path '/var/lib/dracd*' "
+                                 "-not -path '/proc/*' -not -path '/var/log/*' 2>/dev/null || :").split()
+        left = [path for path in left if not path.startswith(("/etc/", "/run/", "/var/spool/", "/sys/"))]
+        assert left == [], left
+
+
+def main():
+    """Each case needs the machine as the one before it has left it."""
+    if os.environ.get("DRACD_RELEASE", "bookworm") != "bookworm":
+        print("# systemd: the machine is a Debian 12")
+        return 0
+    cases = Cases()
+    step = Step()
+    try:
+        for case in (step.install, step.units_are_sound, step.recipes, step.enable, step.reporters,
+                     step.login_to_relay, step.journal_fields, step.renewal, step.restart, step.reload,
+                     step.other_path, step.killed,
+                     step.hangs, step.stop_service, step.stop, step.boot_order, step.power_failure, step.uninstall):
+            cases.one(f"systemd: {case.__doc__.splitlines()[0].rstrip('.')}", case)
+            if cases.failed and case == step.install:  # then nothing that follows has a ground to stand on
+                break
+        if cases.failed:
+            print(step.machine.run("journalctl", "-b", "-u", "dracd*", "-n", "80")[1], file=sys.stderr)
+    finally:
+        step.machine.pull_the_plug()
+    return 1 if cases.failed else 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.exit(main())

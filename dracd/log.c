@@ -18,20 +18,24 @@
 /* The only mutable globals of the daemon; set before the first thread. */
 static int log_level = LOG_INFO;
 static bool log_to_journal;
+static bool log_stamps;
 
 void log_set_level(int level)
 {
 	log_level = level;
 }
 
-void log_open(void)
+void log_open(bool stamps)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
 	char expected[64];
 	struct stat status;
 
 	/* systemd.exec(5): device and inode of the stream connected to the journal */
-	if (!stream || fstat(STDERR_FILENO, &status) < 0)
+	if (fstat(STDERR_FILENO, &status) < 0)
+		return;
+	log_stamps = stamps && (S_ISREG(status.st_mode) || isatty(STDERR_FILENO));
+	if (!stream)
 		return;
 	snprintf(expected, sizeof(expected), "%ju:%ju", (uintmax_t)status.st_dev,
 		(uintmax_t)status.st_ino);
@@ -153,14 +157,24 @@ static void write_line(int level, const char *text)
 		[LOG_WARNING] = "warning: ",
 	};
 	const char *prefix = level <= LOG_WARNING && names[level] ? names[level] : "";
+	char stamp[32] = "";
 	struct iovec parts[] = {
+		{.iov_base = stamp},
 		{.iov_base = (void *)(uintptr_t)prefix, .iov_len = strlen(prefix)},
 		{.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)},
 		{.iov_base = (void *)(uintptr_t) "\n", .iov_len = 1},
 	};
 
+	if (log_stamps) {
+		time_t now = time(NULL);
+		struct tm local;
+
+		localtime_r(&now, &local);
+		parts[0].iov_len =
+			strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S ", &local);
+	}
 	/* one writev(2) a line: lines of several threads do not mix */
-	(void)!writev(STDERR_FILENO, parts, 3);
+	(void)!writev(STDERR_FILENO, parts, 4);
 }
 
 void event_log(const struct event *event)

@@ -1,7 +1,8 @@
 /*
  * The log: one event a line, fixed word order, the same as structured journal fields.
  *
- * Lines go to the journal when standard error is the journal, else to standard error.
+ * Lines go to the journal when standard error is the journal, else to standard error,
+ * there with the time where nobody else would add it.
  * Text from outside is escaped (\xNN for control octets, space, '"', '=' and '\'), so an
  * event is always one line.  Only main, the daemon, the publisher and the endpoints log;
  * the rules, the table and the maps return errors instead.
@@ -9,6 +10,7 @@
 #ifndef DRACD_LOG_H
 #define DRACD_LOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <syslog.h>
 
@@ -34,8 +36,9 @@ struct event {
 /* Events above this level are dropped: LOG_INFO at first; LOG_DEBUG with "dracd -d". */
 void log_set_level(int level);
 
-/* Chooses journal or standard error, from JOURNAL_STREAM. */
-void log_open(void);
+/* Chooses journal or standard error, from JOURNAL_STREAM.  With stamps, lines to a file
+ * or terminal begin with the time; who reads a pipe or socket has a clock of his own. */
+void log_open(bool stamps);
 
 void event_init(struct event *event, int level, const char *name);
 void event_init_address(

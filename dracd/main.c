@@ -120,7 +120,7 @@ int main(int argc, char *argv[])
 
 	if (parse_arguments(argc, argv, &arguments, &status) != 0)
 		return status;
-	log_open();
+	log_open(!arguments.check_only);
 	if (arguments.account && become(arguments.account) < 0)
 		return EXIT_FAILURE;
 	config = load_config(&arguments);

@@ -1,0 +1,50 @@
+"""Where the log goes: with the time where nobody else adds it."""
+import re
+import signal
+import subprocess
+import unittest
+
+from dracd_box import DRACD, PATIENCE, Dracd
+
+STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d "
+
+
+class Log(unittest.TestCase):
+    def setUp(self):
+        self.dracd = Dracd()
+        self.addCleanup(self.dracd.remove)
+
+    def test_lines_in_a_file_have_the_time(self):
+        self.dracd.start()
+        self.dracd.login("203.0.113.9")
+        self.dracd.login("10.0.0.1")
+        self.dracd.stop()
+        lines = self.dracd.text().splitlines()
+        self.assertGreater(len(lines), 3)
+        for line in lines:
+            self.assertRegex(line, f"^{STAMP}[a-z]")
+        self.assertRegex(self.dracd.text(), f"(?m)^{STAMP}granted 203.0.113.9 ")
+
+    def test_lines_to_a_pipe_have_none(self):
+        process = subprocess.Popen([DRACD, "-c", self.dracd.config], stderr=subprocess.PIPE, encoding="utf-8",
+                                   stdin=subprocess.DEVNULL)
+        first = process.stderr.readline()
+        while "started version=" not in first:
+            self.assertTrue(first)
+            self.assertFalse(re.match(STAMP, first), first)
+            first = process.stderr.readline()
+        self.assertFalse(re.match(STAMP, first), first)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+
+    def test_a_check_of_the_configuration_has_none(self):
+        self.dracd.write_config("lease_tiem = 5min\n")
+        with open(self.dracd.path("said"), "w+", encoding="utf-8") as said:
+            subprocess.run([DRACD, "-t", "-c", self.dracd.config], stderr=said, timeout=PATIENCE,
+                           stdin=subprocess.DEVNULL, check=False)
+            said.seek(0)
+            self.assertRegex(said.read(), "^(error: )?/.*drac.conf:[0-9]+: .*lease_tiem")
+
+
+if __name__ == "__main__":
+    unittest.main()

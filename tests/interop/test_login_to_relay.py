@@ -5,7 +5,7 @@ import time
 
 from tests.interop import ask
 from tests.interop.cases import Cases
-from tests.site import Site, dovecot, roots
+from tests.site import Site, dovecot, roots, wait
 from tests.site import site as sites
 
 LEASE = 8.0  # seconds; longer than any one step takes on a slow machine
@@ -145,6 +145,17 @@ def anonymous(site, addresses, mode):
     assert f"granted {client}" not in site.dracd.log()
 
 
+def one_helper():
+    """One process of the helper in served mode answers all logins by its protocol, while the other cases run."""
+    def there():
+        found = dovecot.serving_helpers()
+        return found if sorted(found.values()) == ["imap", "pop3"] else None
+    before = wait.until(there, "one serving helper for each protocol")
+    yield time.monotonic() + 2 * LEASE
+    now = dovecot.serving_helpers()
+    assert now == before, f"at first {before}, now {now}"
+
+
 def main():
     """All cases on one site."""
     cases, addresses = Cases(), ask.Addresses()
@@ -154,6 +165,7 @@ def main():
         (f"{protocol} login, helper {mode} -> {mta}, {family}",
          life_of_a_lease(site, addresses, protocol, mode, mta, family))
         for protocol, mode in ask.LOGINS for mta in ask.MTAS for family in ask.FAMILIES]
+    everything.append(("helper serve: one process for each protocol", one_helper()))
     for family in ask.FAMILIES:
         everything.append((f"a second login renews the lease, {family}", renewal(site, addresses, family)))
         for mta in ("postfix-static", "sendmail-drac-hash", "sendmail-drac-socket", "sendmail-access"):

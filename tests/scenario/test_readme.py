@@ -1,4 +1,4 @@
-"""The recipes of the README are those that the interop tests run, to the letter."""
+"""The recipes of the README and of drac-postlogin(8) are those that the interop tests run, to the letter."""
 
 import unittest
 
@@ -19,6 +19,13 @@ class Recipes(unittest.TestCase):
     def test_dovecot(self):
         for mode in dovecot.PORTS:
             self._has(dovecot.recipe(mode))
+
+    def test_dovecot_in_the_manual(self):
+        with open("client/drac-postlogin.8", encoding="utf-8") as file:
+            manual = file.read()
+        for mode in dovecot.PORTS:
+            block = f".Bd -literal\n{dovecot.recipe(mode, protocols=('imap',))}.Ed\n"
+            self.assertTrue(block in manual, f"not in drac-postlogin.8:\n{block}")
 
     def test_postfix(self):
         policy = postfix.RESTRICTIONS.replace("@ASK@", postfix.ASK["policy"])

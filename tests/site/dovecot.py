@@ -19,28 +19,18 @@ mallory:{{PLAIN}}secret:5003:5003::/srv/mail/mallory::userdb_ip={CLAIMED_ADDRESS
 anonymous:{{PLAIN}}unused:5004:5004::/srv/mail/anonymous::
 """
 
-_BASE = """\
+_COMMON = """\
 base_dir = /run/dovecot-@MODE@
 state_dir = /var/lib/dovecot-@MODE@
 instance_name = @MODE@
 log_path = /var/log/dovecot-@MODE@.log
 protocols = imap pop3
 listen = *, ::
-mail_location = maildir:~/Maildir
 ssl = no
-disable_plaintext_auth = no
 first_valid_uid = 1000
 auth_mechanisms = plain login anonymous
 auth_failure_delay = 0
 mail_max_userip_connections = 0
-passdb {
-  driver = passwd-file
-  args = scheme=PLAIN username_format=%u /etc/dovecot/users
-}
-userdb {
-  driver = passwd-file
-  args = username_format=%u /etc/dovecot/users
-}
 service imap-login {
   inet_listener imap {
     port = @IMAP@
@@ -58,6 +48,37 @@ service pop3-login {
   }
 }
 """
+
+# What is written differently: Dovecot 2.4 wants to be told first for which version a file is.
+_BASE = {
+    "2.3": _COMMON + """\
+mail_location = maildir:~/Maildir
+disable_plaintext_auth = no
+passdb {
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u /etc/dovecot/users
+}
+userdb {
+  driver = passwd-file
+  args = username_format=%u /etc/dovecot/users
+}
+""",
+    "2.4": """\
+dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+""" + _COMMON + """\
+mail_driver = maildir
+mail_path = ~/Maildir
+auth_allow_cleartext = yes
+auth_username_format = %{user}
+passdb passwd-file {
+  passwd_file_path = /etc/dovecot/users
+}
+userdb passwd-file {
+  passwd_file_path = /etc/dovecot/users
+}
+""",
+}
 
 _SERVICE = """\
 service @PROTOCOL@ {
@@ -82,7 +103,6 @@ service drac-@PROTOCOL@ {
   process_min_avail = 1
   process_limit = 4
   client_limit = 100
-  service_count = 0
   unix_listener drac-@PROTOCOL@ {
   }
 }
@@ -90,10 +110,10 @@ service drac-@PROTOCOL@ {
 }
 
 
-def recipe(mode, options=""):
-    """What the README tells to put into Dovecot's configuration."""
+def recipe(mode, options="", protocols=("imap", "pop3")):
+    """What the README tells to put into Dovecot's configuration, the same for 2.3 and 2.4."""
     text = "".join(part.replace("@PROTOCOL@", protocol)
-                   for part in (_SERVICE, _HELPER[mode]) for protocol in ("imap", "pop3"))
+                   for part in (_SERVICE, _HELPER[mode]) for protocol in protocols)
     return text.replace("@HELPER@", dracd.HELPER).replace("@OPTIONS@", f" {options}" if options else "")
 
 
@@ -103,6 +123,7 @@ class Dovecot:
     def __init__(self, site_roots, mode, options=""):
         self.mode = mode
         self.name = f"dovecot-{mode}"
+        self._roots = site_roots
         self._root = site_roots.mail
         self._helper = f"{site_roots.dracd}/build/client/drac-postlogin"
         self._options = options
@@ -111,7 +132,8 @@ class Dovecot:
         self._output = f"{site_roots.logs}/dovecot-{mode}.log"
 
     def _configuration(self):
-        text = _BASE
+        newer = tuple(map(int, version(self._roots).split(".")[:2])) >= (2, 4)
+        text = _BASE["2.4" if newer else "2.3"]
         for word, value in (("@MODE@", self.mode), ("@IMAP@", str(PORTS[self.mode]["imap"])),
                             ("@POP3@", str(PORTS[self.mode]["pop3"]))):
             text = text.replace(word, value)
@@ -146,6 +168,19 @@ class Dovecot:
     def ports(self):
         """The ports it listens on."""
         return list(PORTS[self.mode].values())
+
+
+def serving_helpers():
+    """The helpers that run in served mode: process id and service."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = process.read_log(f"/proc/{pid}/cmdline").split("\0")
+        except OSError:  # it has ended meanwhile
+            continue
+        if words[0].endswith("/drac-postlogin") and words[1:3] == ["--serve", "--service"]:
+            found[int(pid)] = words[3]
+    return found
 
 
 def version(site_roots):

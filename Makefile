@@ -9,6 +9,7 @@ SYSCONFDIR  ?= /etc
 SBINDIR     ?= $(PREFIX)/sbin
 LIBEXECDIR  ?= $(PREFIX)/libexec/dracd
 MANDIR      ?= $(PREFIX)/share/man
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
 DOCDIR      ?= $(PREFIX)/share/doc/dracd
 UNITDIR     ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
@@ -184,13 +185,15 @@ install: all
 	install -D -m 0644 -t $(DESTDIR)$(DOCDIR) README.md CHANGELOG.md LICENSE drac.conf
 	install -D -m 0644 -t $(DESTDIR)$(UNITDIR) $(UNITS)
 	sed -i 's|/usr/sbin/|$(SBINDIR)/|' $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS)))
+	install -D -m 0644 packaging/dracctl.bash-completion $(DESTDIR)$(BASHCOMPDIR)/dracctl
 	install -D -m 0644 packaging/dracd.sysusers $(DESTDIR)$(SYSUSERSDIR)/dracd.conf
 	install -D -m 0644 packaging/dracd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/dracd.conf
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/dracd $(DESTDIR)$(SBINDIR)/dracctl
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS))) \
-		$(DESTDIR)$(SYSUSERSDIR)/dracd.conf $(DESTDIR)$(TMPFILESDIR)/dracd.conf
+		$(DESTDIR)$(SYSUSERSDIR)/dracd.conf $(DESTDIR)$(TMPFILESDIR)/dracd.conf \
+		$(DESTDIR)$(BASHCOMPDIR)/dracctl
 	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DOCDIR)
 	for m in $(MANUALS); do rm -f $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/}; done
 

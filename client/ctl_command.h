@@ -27,6 +27,7 @@ enum {
 struct ctl_arguments {
 	const char *address;
 	const char *file;
+	const char *recipe;
 	const char *user;
 	const char *service;
 	const char *reason;
@@ -53,6 +54,7 @@ int ctl_unblock(struct ctl_context *context);
 int ctl_flush(struct ctl_context *context);
 int ctl_reload(struct ctl_context *context);
 int ctl_renew(struct ctl_context *context);
+int ctl_recipe(struct ctl_context *context);
 
 /* For a request that control_ask() or control_next() gave up: its exit status. */
 int ctl_failed(int r);

@@ -1,5 +1,6 @@
 #include "client/ctl_text.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,7 @@ bool text_parse_duration(const char *text, unsigned long long *ret_ms)
 		{"ms", 1},
 		{"s", SECOND_MS},
 		{"min", MINUTE_MS},
+		{"m", MINUTE_MS},
 		{"h", HOUR_MS},
 		{"d", DAY_MS},
 	};
@@ -127,4 +129,18 @@ bool text_parse_duration(const char *text, unsigned long long *ret_ms)
 			return true;
 		}
 	return false;
+}
+
+bool text_is_address(const char *text, bool allow_prefix)
+{
+	char host[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+	size_t length = strcspn(text, "/");
+
+	if (length >= sizeof(host) || (text[length] && !allow_prefix))
+		return false;
+	memcpy(host, text, length);
+	host[length] = '\0';
+	return inet_pton(AF_INET, host, &address) == 1 ||
+	       inet_pton(AF_INET6, host, &address) == 1;
 }

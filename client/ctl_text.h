@@ -31,9 +31,13 @@ const char *text_minute(
 const char *text_minute_up(
 	unsigned long long unix_ms, time_t now, char text[static TEXT_SIZE]);
 
-/* Reads a duration as drac.conf has it: 500ms, 6s, 30min, 4h, 2d; a plain number counts
- * seconds.  False if text is none or above 1000 years. */
+/* Reads a duration as drac.conf has it: 500ms, 6s, 30min (or 30m), 4h, 2d; a plain
+ * number counts seconds.  False if text is none or above 1000 years. */
 bool text_parse_duration(const char *text, unsigned long long *ret_ms)
 	__attribute__((warn_unused_result));
+
+/* Is text an address, or with allow_prefix perhaps a network?  The length after the slash
+ * is left to dracd. */
+bool text_is_address(const char *text, bool allow_prefix);
 
 #endif

@@ -33,6 +33,8 @@ enum {
 	TAKES_FILE = 1 << 11,   /* must have one */
 	TAKES_QUIET = 1 << 12,
 	REPORTS = 1 << 13, /* on the report socket */
+	TAKES_RECIPE = 1 << 14,
+	TAKES_NETWORK = 1 << 15, /* the address may be one */
 };
 
 enum option_kind {
@@ -86,14 +88,14 @@ static const struct command {
 		ctl_check, TAKES_ADDRESS | TAKES_JSON, READ_TIMEOUT_MS, CTL_USAGE},
 	{"add", "ADDRESS [--time TIME] [--user USER] [--service NAME]",
 		"grant a lease by hand", ctl_add,
-		TAKES_ADDRESS | TAKES_TIME | TAKES_USER | TAKES_SERVICE,
+		TAKES_ADDRESS | TAKES_NETWORK | TAKES_TIME | TAKES_USER | TAKES_SERVICE,
 		CHANGE_TIMEOUT_MS, CTL_USAGE},
 	{"revoke", "ADDRESS | --user USER [--hold TIME] [--reason TEXT]",
 		"end leases now and keep out for a time", ctl_revoke,
-		TAKES_TARGET | TAKES_USER | TAKES_HOLD | TAKES_REASON, CHANGE_TIMEOUT_MS,
-		CTL_USAGE},
+		TAKES_TARGET | TAKES_NETWORK | TAKES_USER | TAKES_HOLD | TAKES_REASON,
+		CHANGE_TIMEOUT_MS, CTL_USAGE},
 	{"unblock", "ADDRESS | --user USER", "let in again what was revoked", ctl_unblock,
-		TAKES_TARGET | TAKES_USER, CHANGE_TIMEOUT_MS, CTL_USAGE},
+		TAKES_TARGET | TAKES_NETWORK | TAKES_USER, CHANGE_TIMEOUT_MS, CTL_USAGE},
 	{"blocks", "[--json]", "what was revoked and is kept out", ctl_blocks, TAKES_JSON,
 		READ_TIMEOUT_MS, CTL_USAGE},
 	{"flush", "[--yes]", "end all leases", ctl_flush, TAKES_YES, CHANGE_TIMEOUT_MS,
@@ -103,6 +105,9 @@ static const struct command {
 	{"renew", "FILE|- [--quiet]",
 		"extend leases by what \"doveadm -f tab who -1\" has written", ctl_renew,
 		TAKES_FILE | TAKES_QUIET | REPORTS, CHANGE_TIMEOUT_MS, CTL_USAGE},
+	{"recipe", "[NAME]",
+		"what to tell Dovecot, Postfix or Sendmail; without a name: which there are",
+		ctl_recipe, TAKES_RECIPE, READ_TIMEOUT_MS, CTL_USAGE},
 	{"maps", "[--rebuild] [--json]", "the map files, written anew if wished",
 		ctl_maps, TAKES_REBUILD | TAKES_JSON, CHANGE_TIMEOUT_MS, CTL_USAGE},
 };
@@ -186,7 +191,9 @@ static const char **find_operand(
 {
 	if (command->takes & (TAKES_ADDRESS | TAKES_TARGET))
 		return &arguments->address;
-	return command->takes & TAKES_FILE ? &arguments->file : NULL;
+	if (command->takes & TAKES_FILE)
+		return &arguments->file;
+	return command->takes & TAKES_RECIPE ? &arguments->recipe : NULL;
 }
 
 static int parse_arguments(
@@ -210,6 +217,13 @@ static int parse_arguments(
 		return wrong_usage(command, "an address is missing", "");
 	if ((command->takes & TAKES_TARGET) && !ret->address == !ret->user)
 		return wrong_usage(command, "either an address or --user is needed", "");
+	if (ret->address &&
+		!text_is_address(ret->address, command->takes & TAKES_NETWORK)) {
+		fprintf(stderr, "dracctl: not an IPv4 or IPv6 address%s: %s\n",
+			command->takes & TAKES_NETWORK ? " or network" : "",
+			ret->address);
+		return -1;
+	}
 	return 0;
 }
 

@@ -21,6 +21,7 @@ int duration_parse(const char *text, uint64_t *ret_usec)
 		{"", USEC_PER_SEC},
 		{"s", USEC_PER_SEC},
 		{"min", 60 * USEC_PER_SEC},
+		{"m", 60 * USEC_PER_SEC},
 		{"h", 3600 * USEC_PER_SEC},
 		{"d", 86400 * USEC_PER_SEC},
 	};

@@ -5,7 +5,7 @@ import time
 
 from tests.interop import ask
 from tests.interop.cases import Cases
-from tests.site import Site, dovecot, roots, wait
+from tests.site import Site, dovecot, recipes, roots, wait
 from tests.site import site as sites
 
 LEASE = 8.0  # seconds; longer than any one step takes on a slow machine
@@ -156,6 +156,12 @@ def one_helper():
     assert now == before, f"at first {before}, now {now}"
 
 
+def recipe(site, name, text):
+    """dracctl prints what this site runs, with its paths."""
+    output = ask.control(site, "recipe", name)
+    assert recipes.text_of(output) == text, output
+
+
 def main():
     """All cases on one site."""
     cases, addresses = Cases(), ask.Addresses()
@@ -185,6 +191,8 @@ def main():
             cases.one(f"userdb field ip is not believed, helper {mode}, {family}",
                       claimed_address, site, addresses, mode, family)
     cases.one("static file edited, sendmail-access", static_file_edited, site)
+    for name, text in recipes.tested().items():
+        cases.one(f"dracctl recipe {name}", recipe, site, name, text)
     for mode in ("script", "serve"):
         cases.one(f"anonymous login is not reported, helper {mode}", anonymous, site, addresses, mode)
     return cases.finish(site)

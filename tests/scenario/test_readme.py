@@ -2,7 +2,8 @@
 
 import unittest
 
-from tests.site import dovecot, postfix, sendmail, site
+import dracctl_box
+from tests.site import dovecot, postfix, recipes, sendmail, site
 
 
 class Recipes(unittest.TestCase):
@@ -41,3 +42,77 @@ class Recipes(unittest.TestCase):
         for line in site.LOOKUPS_AND_MAPS.splitlines():
             if line.startswith("map "):
                 self._has(line + "\n")
+
+
+def status_lines():
+    """What a dracd with the lookups and maps of the site says of them."""
+    lines = ["dracd version=1 state=ok mode=enforce up_ms=1"]
+    for line in site.LOOKUPS_AND_MAPS.splitlines():
+        words = line.replace("=", " ").replace('"', " ").split()
+        values = dict(zip(words[3:-1:2], words[4:-1:2]))
+        extra = "".join(f" {key}={value}" for key, value in values.items())
+        lines.append(f"{words[0]} name={words[1]}{extra}")
+    return "\n".join(lines + ["OK"]) + "\n"
+
+
+class Printed(dracctl_box.Dracctl):
+    """dracctl recipe prints the same texts, for whatever paths dracd has."""
+
+    def test_the_texts_are_those_that_are_tested(self):
+        for name, text in recipes.tested().items():
+            with self.subTest(name):
+                self.assertEqual(self.run_program("recipe", name, answer=status_lines()), 0)
+                self.assertEqual(recipes.text_of(self.out), text)
+
+    def test_names_that_apply(self):
+        self.assertEqual(self.run_program("recipe", answer=status_lines()), 0)
+        self.assertEqual([line.split()[0] for line in self.out.splitlines()],
+                         sorted(recipes.tested(), key=list(
+                             line.split()[0] for line in self.out.splitlines()).index))
+        self.assertEqual({line.split()[0] for line in self.out.splitlines()}, set(recipes.tested()))
+        only = "dracd version=1 state=ok\nlookup name=a protocol=policy path=/x/y\nOK\n"
+        self.assertEqual(self.run_program("recipe", answer=only), 0)
+        self.assertEqual([line.split()[0] for line in self.out.splitlines() if line[0] != "d"], ["postfix-policy"])
+
+    def test_other_paths(self):
+        status = ("dracd version=1 state=ok\n"
+                  "lookup name=s protocol=socketmap path=/run/a/s\n"
+                  "lookup name=p protocol=socketmap path=/var/spool/postfix/b/p\n"
+                  "map name=x type=btree keys=sendmail path=/m/x\nmap name=y type=btree keys=postfix path=/m/y\n"
+                  "map name=z type=hash keys=access path=/m/other\nmap name=z type=hash keys=access path=/m/access\n"
+                  "OK\n")
+        for name, part in (("postfix-socketmap", "    check_client_access socketmap:unix:b/p:drac\n"),
+                           ("sendmail-socket", "FEATURE(`drac', `socket -o unix:/run/a/s')dnl\n"),
+                           ("sendmail-hash", "FEATURE(`drac', `btree -o /m/x')dnl\n"),
+                           ("postfix-hash", "    check_client_access btree:/m/y\n"),
+                           ("sendmail-access", "pushdef(`MAIL_SETTINGS_DIR', `/m/')dnl\n")):
+            with self.subTest(name):
+                self.assertEqual(self.run_program("recipe", name, answer=status), 0)
+                self.assertIn(part, self.out)
+
+    def test_what_is_not_there(self):
+        """Then what to do is said, as the README says it."""
+        with open("README.md", encoding="utf-8") as file:
+            readme = file.read()
+        for name in recipes.tested():
+            if name.startswith("dovecot"):
+                continue
+            with self.subTest(name):
+                self.assertEqual(self.run_program("recipe", name, answer="dracd version=1 state=ok\nOK\n"), 1)
+                self.assertEqual(self.out, "")
+                self.assertTrue(self.err.startswith(f"dracctl: recipe {name}: dracd has no "), self.err)
+                for line in self.err.splitlines():
+                    if line.startswith(("lookup ", "map ", "usermod ", "install ", "systemctl ")):
+                        self.assertTrue(line in readme or line.startswith("lookup "), line)
+
+    def test_without_dracd_and_without_such_a_recipe(self):
+        self.assertEqual(self.run_program("recipe", "postfix-policy"), 3)
+        self.assertIn("dracd is not running", self.err)
+        self.assertEqual(self.run_program("recipe"), 3)
+        self.assertEqual(self.run_program("recipe", "exim"), 2)
+        self.assertIn("no such recipe: exim; there are dovecot-2.3, ", self.err)
+        self.assertEqual(self.run_program("recipe", "a", "b"), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -108,7 +108,7 @@ class Renewals(Case):
 
 
 class Networks(Case):
-    config = "ipv6_prefix = 64\nservice pop3 { lease = yes lease_time = 2h }\n"
+    config = "ipv6_prefix = 64\nservice pop3 { lease = yes lease_time = 120m }\n"
 
     def test_the_lease_of_a_network_and_the_time_of_a_service(self):
         self.dracd.login("2001:db8:1:2::5", "user=bob service=imap")

@@ -87,12 +87,13 @@ static void durations_are_those_of_the_configuration(void **state)
 		{"500ms", 500},
 		{"6s", 6000},
 		{"30min", 1800000},
+		{"5m", 300000},
 		{"4h", 14400000},
 		{"2d", 172800000},
 	};
 
-	static const char *const wrong[] = {"", "s", "-1", "+1", "1m", "1 h", "1.5h",
-		"2w", "1hh", "99999999999999d", "1000000000000000", "0x10"};
+	static const char *const wrong[] = {"", "s", "-1", "+1", "1 h", "1.5h", "2w",
+		"1hh", "99999999999999d", "1000000000000000", "0x10"};
 	unsigned long long ms;
 
 	(void)state;

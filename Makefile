@@ -113,7 +113,7 @@ ASKER := $B/tests/asker/asker
 $(ASKER): $B/tests/asker/asker.o
 	$(CC) $(all_ldflags) -o $@ $^ -pthread
 
-unit: $(unit_programs) $(PROGRAMS) $(ASKER)
+unit: $(unit_programs) $(PROGRAMS) $(ASKER) bench-programs
 
 ifeq (1,$(COVERAGE))
 $(unit_programs) $(PROGRAMS) $(ASKER): $B/tests/coverage/exit.o
@@ -140,6 +140,32 @@ demo: packages
 
 packages:
 	@tests/packages
+
+# ---- benchmarks ----------------------------------------------------------------------------
+# tests/bench/NAME.c links the modules that tests/bench/bench.mk names for it.
+include tests/bench/bench.mk
+bench_programs := $(bench_names:%=$B/tests/bench/%)
+
+$(bench_programs): $B/tests/bench/%: $B/tests/bench/%.o $$(foreach m,$$(bench_$$*),$B/$$m.o)
+	$(CC) $(all_ldflags) -o $@ $^ $(daemon_libs)
+
+# Under script-login it stands where drac-postlogin stands, so it is linked in the same way.
+$B/tests/bench/exec_only: $(call obj,tests/bench/exec_only.c)
+	$(CC) $(if $(SAN),$(all_ldflags),$(filter-out -pie,$(all_ldflags))) $(postlogin_static) -o $@ $^
+
+$B/tests/bench/slow_sync.so: tests/bench/slow_sync.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fPIE,$(all_cflags)) -fPIC -shared $(LDFLAGS) -o $@ $<
+
+bench-programs: $(bench_programs) $B/tests/bench/exec_only $B/tests/bench/slow_sync.so
+
+bench: packages
+	@$(MAKE) --no-print-directory all bench-programs
+	@B=$B tests/run-bench
+
+bench-quick: packages
+	@$(MAKE) --no-print-directory all bench-programs
+	@B=$B tests/run-bench quick
 
 # ---- fuzzing ------------------------------------------------------------------------------
 # tests/fuzz/fuzz_NAME.c links what tests/fuzz/fuzz.mk names; clang's libFuzzer, ASan and UBSan.
@@ -212,6 +238,6 @@ help:
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
 
-.PHONY: all fuzz unit check-unit check coverage coverage-run demo packages lint format-check format \
-	layers man-lint install uninstall dist clean distclean help
+.PHONY: all bench bench-quick bench-programs fuzz unit check-unit check coverage coverage-run demo packages lint \
+	format-check format layers man-lint install uninstall dist clean distclean help
 .DELETE_ON_ERROR:

@@ -1,0 +1,183 @@
+"""What can be measured without root: grants, lookups, the table, a slow disk.
+
+    python3 -m tests.bench.bench [quick]
+
+What is compared is measured in turn, in one run; a ratio is taken within a round, and the median of
+the rounds is printed.
+"""
+
+import contextlib
+import random
+import statistics
+import subprocess
+import sys
+import threading
+
+from tests.bench import programs
+from tests.bench.figures import note, say, say_median
+from tests.site import site
+
+LOOKUP_LEASES = 10000
+SLOW_LEASES = 1000
+TABLE_LEASES = 100000
+SLOW_USEC = 10000
+PAUSE_USEC = 1000  # of the clients whose lookups must not be disturbed
+MIB = 1 << 20
+
+
+class Size:
+    """How long it may take."""
+
+    def __init__(self, quick):
+        self.rounds = 5 if quick else 15
+        self.seconds = 0.2 if quick else 1.0
+        self.slow_rounds = 3 if quick else 7
+        self.slow_seconds = 0.4 if quick else 2.0
+
+
+# ---- grants ----
+
+def grant_round(dracd, bare, durability, connections, seconds):
+    """One round: numbers of clients, numbers of the bare loop, mean batch."""
+    before = dracd.size()[0]
+    first, grants = dracd.login(connections, seconds)
+    batch = grants[0] / (dracd.size()[0] - before)
+    rows = programs.run("bare_table", bare, durability, max(round(batch), 1), seconds, first, 1 << 22)
+    return grants, rows, batch
+
+
+def measure_grants(folder, durability, size):
+    """One reporter and 64 of them, each beside the bare loop."""
+    suffix = "" if durability == "full" else "_process"
+    bare = f"{folder}/bare-{durability}"
+    subprocess.run(["mkdir", "-p", bare], check=True)
+    with programs.Dracd(f"{folder}/dracd-{durability}", durability) as dracd:
+        for connections in (1, 64):
+            rounds = [grant_round(dracd, bare, durability, connections, size.seconds) for _ in range(size.rounds)]
+            say_median(f"grants_per_s_{connections}{suffix}", [grants[0] / grants[1] for grants, _, _ in rounds])
+            say_median(f"grant_vs_lmdb_{connections}{suffix}",
+                       [grants[0] / grants[1] / (rows[0] / rows[1]) for grants, rows, _ in rounds])
+            note(f"mean batch {statistics.median(batch for _, _, batch in rounds):.1f}, bare loop "
+                 f"{statistics.median(rows[0] / rows[1] for _, rows, _ in rounds):.0f} /s in commits of "
+                 f"{statistics.median(rows[2] for _, rows, _ in rounds) / 1000:.3f} ms (median)")
+            if durability == "full" and connections == 1:
+                say_median("grant_added_ms_1", [(grants[2] - rows[2]) / 1000 for grants, rows, _ in rounds])
+            if durability == "full" and connections == 64:
+                say_median("grants_per_commit_64", [batch for _, _, batch in rounds])
+        if durability == "full":
+            say_median("login_latency_ms_p99_32",
+                       [dracd.login(32, size.seconds)[1][3] / 1000 for _ in range(size.rounds)])
+
+
+# ---- lookups ----
+
+def lookup_rounds(paths, connections, size):
+    """Answers per second of each (kind, socket) in paths, by name; a list of rounds."""
+    rounds = []
+    for _ in range(size.rounds):
+        names = random.sample(sorted(paths), len(paths))
+        answers = {name: programs.run("clients", *paths[name], connections, size.seconds, LOOKUP_LEASES, 0)
+                   for name in names}
+        rounds.append({name: numbers[0] / numbers[1] for name, numbers in answers.items()})
+    return rounds
+
+
+def ratios(rounds, name, other):
+    """Of each round."""
+    return [rates[name] / rates[other] for rates in rounds]
+
+
+def measure_lookups(folder, size):
+    """Beside an echo in dracd's own server, and beside the barest one."""
+    with contextlib.ExitStack() as stack:
+        dracd = stack.enter_context(programs.Dracd(f"{folder}/lookup", "process"))
+        for name in ("echo_loop", "echo_epoll"):
+            path = f"{folder}/{name}"
+            stack.enter_context(programs.server([programs.program(name), path], path, f"{folder}/log"))
+        dracd.login(64, programs.PATIENCE, LOOKUP_LEASES)
+        paths = {"map": ("socketmap", dracd.path("socketmap")), "loop": ("echo", f"{folder}/echo_loop")}
+        alone = lookup_rounds(paths, 1, size)
+        paths["policy"] = ("policy", dracd.path("policy"))
+        paths["epoll"] = ("echo", f"{folder}/echo_epoll")
+        many = lookup_rounds(paths, 32, size)
+    say_median("lookups_per_s", [rates["map"] for rates in many])
+    say_median("lookup_vs_echo_1", ratios(alone, "map", "loop"))
+    say_median("lookup_vs_echo_32", ratios(many, "map", "loop"))
+    say_median("lookup_vs_epoll_32", ratios(many, "map", "epoll"))
+    say_median("policy_vs_echo_32", ratios(many, "policy", "loop"))
+    for name in sorted(paths):
+        note(f"{name} with 32 connections: {statistics.median(rates[name] for rates in many):.0f} /s")
+    for name in ("map", "loop"):
+        note(f"{name} with 1 connection: {statistics.median(rates[name] for rates in alone):.0f} /s")
+
+
+# ---- the table ----
+
+def measure_table(folder):
+    """Its size and dracd's memory with many leases, stored by logins in random order of addresses."""
+    with programs.Dracd(f"{folder}/table", "process", leases=2 * TABLE_LEASES) as dracd:
+        _, answers = dracd.login(64, programs.PATIENCE * 5, TABLE_LEASES)
+        _, leases, octets = dracd.size()
+        if int(answers[0]) != TABLE_LEASES or leases != TABLE_LEASES:
+            raise ValueError(f"{leases} leases after {answers[0]:.0f} logins")
+        say("table_bytes_per_lease", octets / leases)
+        say("rss_mib_100k", dracd.memory("VmRSS") / MIB)
+        say("rss_anon_mib_100k", dracd.memory("RssAnon") / MIB)
+
+
+# ---- a slow disk ----
+
+def paced_lookups(dracd, seconds):
+    """The 99th percentile, in ms."""
+    return programs.run("clients", "socketmap", dracd.path("socketmap"), 4, seconds, SLOW_LEASES, 0, PAUSE_USEC)[3] / 1000
+
+
+def slow_round(dracd, seconds):
+    """Lookups alone, then beside 32 reporters: added p99 in ms, grants in the time of one delay."""
+    alone = paced_lookups(dracd, seconds)
+    grants = []
+    reporters = threading.Thread(target=lambda: grants.extend(dracd.login(32, seconds)[1]))
+    reporters.start()
+    beside = paced_lookups(dracd, seconds)
+    reporters.join()
+    return beside - alone, grants[0] / grants[1] * SLOW_USEC / 1e6
+
+
+def measure_slow_disk(folder, writes, size):
+    """An fsync that takes 10 ms longer; with `writes` O_DSYNC writes as well."""
+    environment = {"LD_PRELOAD": programs.program("slow_sync.so"), "SLOW_SYNC_USEC": str(SLOW_USEC),
+                   "SLOW_SYNC_WRITES": "1" if writes else "0"}
+    with programs.Dracd(f"{folder}/slow-{writes}", "full", environment=environment) as dracd:
+        dracd.login(64, programs.PATIENCE, SLOW_LEASES)
+        dracd.skip_people(SLOW_LEASES)
+        rounds = [slow_round(dracd, size.slow_seconds) for _ in range(size.slow_rounds)]
+    if writes:
+        say_median("slow_disk_grants_per_fsync_writes", [grants for _, grants in rounds])
+    else:
+        say_median("slow_disk_lookup_p99_added_ms", [added for added, _ in rounds])
+        say_median("slow_disk_grants_per_fsync", [grants for _, grants in rounds])
+
+
+def file_system(path):
+    """Its type."""
+    words = ["df", "--output=fstype", path]
+    return subprocess.run(words, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout.split()[-1]
+
+
+def main():
+    """All of it."""
+    size = Size(sys.argv[1:] == ["quick"])
+    with programs.directory() as folder:
+        note(f"durability = full is measured on {file_system(folder)}, {folder}")
+        measure_grants(folder, "full", size)
+        measure_grants(folder, "process", size)
+        measure_lookups(folder, size)
+        measure_table(folder)
+        measure_slow_disk(folder, False, size)
+        measure_slow_disk(folder, True, size)
+    return 0
+
+
+if __name__ == "__main__":
+    site.end_on_signals()
+    sys.exit(main())

@@ -1,0 +1,374 @@
+/*
+ * Clients of one unix socket, each with one request outstanding:
+ *
+ *   clients login SOCKET CONNECTIONS SECONDS FIRST COUNT
+ *   clients socketmap|policy|echo SOCKET CONNECTIONS SECONDS LEASES 0 [PAUSE_USEC]
+ *
+ * Logins are those of the people FIRST to FIRST+COUNT-1 (person.h); it ends when all have
+ * logged in or after SECONDS.  Lookups ask for the people 0 to 2*LEASES-1 for SECONDS, of
+ * whom the first half is expected to have a lease and the others not; with PAUSE_USEC
+ * each client waits so long between two questions.
+ *
+ * Prints "ANSWERS SECONDS P50_USEC P99_USEC MAX_USEC".  An answer that is not the
+ * expected one is printed and ends the program with status 1: nothing wrong is measured.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client/report.h"
+#include "tests/bench/person.h"
+
+enum {
+	CONNECTIONS_MAX = 1024,
+	LATENCIES_MAX = 1 << 24, /* latencies kept; what comes later is only counted */
+	REQUEST_SIZE_MAX = 512,
+	STRIDE = 7919, /* a prime: lookups jump about among the people */
+};
+
+struct load;
+
+/* What is said on the socket. */
+struct kind {
+	const char *name;
+	const char *end; /* of an answer */
+	size_t (*ask)(uint32_t number, char request[REQUEST_SIZE_MAX]);
+	bool (*is_right)(const struct load *load, uint32_t number, const char *answer,
+		size_t length);
+};
+
+struct client {
+	int fd;
+	uint32_t number; /* of the person asked for */
+	uint64_t since_nsec;
+	struct client *next; /* in the queue of those who pause */
+	size_t length;
+	char answer[REQUEST_SIZE_MAX];
+};
+
+struct load {
+	const struct kind *kind;
+	unsigned connections;
+	uint32_t first, count;
+	uint64_t pause_nsec;
+	uint64_t start_nsec, end_nsec;
+	int epoll;
+	uint32_t asked, outstanding;
+	uint64_t answered;
+	struct client *pausing, **last_pausing;
+	uint32_t *latencies_nsec;
+	struct client clients[CONNECTIONS_MAX];
+};
+
+static void die(const char *what)
+{
+	fprintf(stderr, "clients: %s: %s\n", what, errno ? strerror(errno) : "failed");
+	exit(EXIT_FAILURE);
+}
+
+static uint64_t now_nsec(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+/* ---- kinds ---- */
+
+static size_t ask_login(uint32_t number, char request[REQUEST_SIZE_MAX])
+{
+	char address[PERSON_TEXT_SIZE], user[PERSON_TEXT_SIZE];
+	struct report_login login = {
+		.address = address,
+		.user = user,
+		.service = "imap",
+	};
+	struct line line;
+
+	person_address(number, address);
+	person_user(number, user);
+	if (report_format(&login, &line) < 0)
+		die("report_format");
+	memcpy(request, line.text, line.length);
+	return line.length;
+}
+
+static bool is_granted(
+	const struct load *load, uint32_t number, const char *answer, size_t length)
+{
+	static const char wanted[] = "OK granted ";
+
+	(void)load;
+	(void)number;
+	return length > strlen(wanted) && memcmp(answer, wanted, strlen(wanted)) == 0;
+}
+
+static size_t ask_socketmap(uint32_t number, char request[REQUEST_SIZE_MAX])
+{
+	char address[PERSON_TEXT_SIZE];
+
+	person_address(number, address);
+	return (size_t)snprintf(request, REQUEST_SIZE_MAX, "%zu:drac %s,",
+		strlen("drac ") + strlen(address), address);
+}
+
+static bool is_text(const char *answer, size_t length, const char *wanted)
+{
+	return length == strlen(wanted) && memcmp(answer, wanted, length) == 0;
+}
+
+static bool is_map_answer(
+	const struct load *load, uint32_t number, const char *answer, size_t length)
+{
+	return is_text(
+		answer, length, number < load->count ? "5:OK OK," : "9:NOTFOUND ,");
+}
+
+static bool is_echo(
+	const struct load *load, uint32_t number, const char *answer, size_t length)
+{
+	char request[REQUEST_SIZE_MAX];
+
+	(void)load;
+	return ask_socketmap(number, request) == length &&
+	       memcmp(request, answer, length) == 0;
+}
+
+/* What Postfix 3.7 sends, as far as it knows it at RCPT. */
+static size_t ask_policy(uint32_t number, char request[REQUEST_SIZE_MAX])
+{
+	char address[PERSON_TEXT_SIZE];
+
+	person_address(number, address);
+	return (size_t)snprintf(request, REQUEST_SIZE_MAX,
+		"request=smtpd_access_policy\nprotocol_state=RCPT\nprotocol_name=ESMTP\n"
+		"client_address=%s\nclient_name=unknown\nclient_port=50123\n"
+		"reverse_client_name=unknown\nhelo_name=client.example\n"
+		"sender=someone@client.example\nrecipient=someone@outside.example\n"
+		"recipient_count=0\nqueue_id=\ninstance=4d2.6553f100.8a1f2.0\nsize=0\n"
+		"policy_context=drac\n\n",
+		address);
+}
+
+static bool is_policy_answer(
+	const struct load *load, uint32_t number, const char *answer, size_t length)
+{
+	return is_text(answer, length,
+		number < load->count ? "action=OK\n\n" : "action=DUNNO\n\n");
+}
+
+static const struct kind kinds[] = {
+	{"login", "\n", ask_login, is_granted},
+	{"socketmap", ",", ask_socketmap, is_map_answer},
+	{"policy", "\n\n", ask_policy, is_policy_answer},
+	{"echo", ",", ask_socketmap, is_echo},
+};
+
+/* ---- the load ---- */
+
+/* The next person, or false when nobody is left to be asked for. */
+static bool next_number(struct load *load, uint32_t *ret)
+{
+	if (load->kind->ask != ask_login) {
+		*ret = (uint32_t)((uint64_t)load->asked++ * STRIDE % (2U * load->count));
+		return true;
+	}
+	if (load->asked == load->count)
+		return false;
+	*ret = load->first + load->asked++;
+	return true;
+}
+
+static void ask(struct load *load, struct client *client)
+{
+	char request[REQUEST_SIZE_MAX];
+	size_t length;
+
+	if (now_nsec() >= load->end_nsec || !next_number(load, &client->number))
+		return;
+	length = load->kind->ask(client->number, request);
+	client->length = 0;
+	client->since_nsec = now_nsec();
+	if (send(client->fd, request, length, MSG_NOSIGNAL) != (ssize_t)length)
+		die("send");
+	load->outstanding++;
+}
+
+/* Asks again, at once or after the pause. */
+static void go_on(struct load *load, struct client *client, uint64_t now)
+{
+	if (load->pause_nsec == 0) {
+		ask(load, client);
+		return;
+	}
+	client->since_nsec = now + load->pause_nsec;
+	client->next = NULL;
+	*load->last_pausing = client;
+	load->last_pausing = &client->next;
+}
+
+/* All pause for the same time, so the queue is in the order of its ends. */
+static void wake(struct load *load, uint64_t now)
+{
+	while (load->pausing && load->pausing->since_nsec <= now) {
+		struct client *client = load->pausing;
+
+		load->pausing = client->next;
+		if (!load->pausing)
+			load->last_pausing = &load->pausing;
+		ask(load, client);
+	}
+}
+
+static void receive(struct load *load, struct client *client)
+{
+	const char *end = load->kind->end;
+	size_t end_length = strlen(end);
+	ssize_t got = recv(client->fd, client->answer + client->length,
+		sizeof(client->answer) - client->length, 0);
+	uint64_t now, latency;
+
+	if (got <= 0)
+		die("recv");
+	client->length += (size_t)got;
+	if (client->length < end_length ||
+		memcmp(client->answer + client->length - end_length, end, end_length) !=
+			0)
+		return;
+	now = now_nsec();
+	if (!load->kind->is_right(load, client->number, client->answer, client->length)) {
+		fprintf(stderr, "clients: person %u: wrong answer: %.*s\n",
+			client->number, (int)client->length, client->answer);
+		exit(EXIT_FAILURE);
+	}
+	latency = now - client->since_nsec;
+	if (load->answered < LATENCIES_MAX)
+		load->latencies_nsec[load->answered] =
+			latency < UINT32_MAX ? (uint32_t)latency : UINT32_MAX;
+	load->answered++;
+	load->outstanding--;
+	go_on(load, client, now);
+}
+
+/* How long to wait for an answer: until the next pause is over. */
+static struct timespec timeout_of(const struct load *load)
+{
+	uint64_t now = now_nsec(), left = 1000000000U;
+
+	if (load->pausing)
+		left = load->pausing->since_nsec > now ? load->pausing->since_nsec - now
+						       : 0;
+	return (struct timespec){
+		.tv_sec = (time_t)(left / 1000000000U),
+		.tv_nsec = (long)(left % 1000000000U),
+	};
+}
+
+static void run(struct load *load)
+{
+	struct epoll_event events[CONNECTIONS_MAX];
+
+	load->start_nsec = now_nsec();
+	load->end_nsec += load->start_nsec;
+	for (unsigned i = 0; i < load->connections; i++)
+		ask(load, &load->clients[i]);
+	while (load->outstanding || load->pausing) {
+		struct timespec timeout = timeout_of(load);
+		int count = epoll_pwait2(
+			load->epoll, events, CONNECTIONS_MAX, &timeout, NULL);
+
+		if (count < 0)
+			die("epoll_pwait2");
+		for (int i = 0; i < count; i++)
+			receive(load, events[i].data.ptr);
+		wake(load, now_nsec());
+	}
+}
+
+static int compare(const void *left, const void *right)
+{
+	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+
+	return (a > b) - (a < b);
+}
+
+static void print_result(struct load *load)
+{
+	double seconds = (double)(now_nsec() - load->start_nsec) / 1e9;
+	size_t count = load->answered < LATENCIES_MAX ? load->answered : LATENCIES_MAX;
+	const uint32_t *sorted = load->latencies_nsec;
+
+	errno = 0;
+	if (count == 0)
+		die("no answer");
+	qsort(load->latencies_nsec, count, sizeof(*sorted), compare);
+	printf("%llu %.6f %.1f %.1f %.1f\n", (unsigned long long)load->answered, seconds,
+		sorted[count / 2] / 1e3, sorted[count - 1 - count / 100] / 1e3,
+		sorted[count - 1] / 1e3);
+}
+
+static void connect_all(struct load *load, const char *path)
+{
+	load->epoll = epoll_create1(EPOLL_CLOEXEC);
+	for (unsigned i = 0; i < load->connections; i++) {
+		struct client *client = &load->clients[i];
+		struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
+		int flags;
+
+		client->fd = report_connect(path);
+		if (client->fd < 0) {
+			errno = -client->fd;
+			die(path);
+		}
+		flags = epoll_ctl(load->epoll, EPOLL_CTL_ADD, client->fd, &event);
+		if (flags < 0)
+			die("epoll_ctl");
+	}
+}
+
+static uint32_t number_of(const char *text)
+{
+	char *end;
+	unsigned long number = strtoul(text, &end, 10);
+
+	errno = EINVAL;
+	if (*end || number > UINT32_MAX)
+		die(text);
+	errno = 0;
+	return (uint32_t)number;
+}
+
+int main(int argc, char *argv[])
+{
+	static struct load load;
+
+	errno = EINVAL;
+	if (argc < 7 || argc > 8)
+		die("arguments");
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(kinds[i].name, argv[1]) == 0)
+			load.kind = &kinds[i];
+	load.connections = number_of(argv[3]);
+	load.end_nsec = (uint64_t)(strtod(argv[4], NULL) * 1e9);
+	load.first = number_of(argv[5]);
+	load.count = number_of(argv[6]);
+	if (load.kind && load.kind->ask != ask_login)
+		load.count = load.first;
+	load.pause_nsec = argc == 8 ? number_of(argv[7]) * UINT64_C(1000) : 0;
+	load.last_pausing = &load.pausing;
+	load.latencies_nsec = malloc(LATENCIES_MAX * sizeof(*load.latencies_nsec));
+	if (!load.kind || load.connections == 0 || load.connections > CONNECTIONS_MAX ||
+		load.count == 0 || !load.latencies_nsec)
+		die("arguments");
+	connect_all(&load, argv[2]);
+	run(&load);
+	print_result(&load);
+	return EXIT_SUCCESS;
+}

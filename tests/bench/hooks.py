@@ -1,0 +1,181 @@
+"""What the helper costs a mail user: IMAP logins at real Dovecot, with it and without it.
+
+    tests/run-namespaced python3 -m tests.bench.hooks [quick]
+
+One Dovecot for each way of running the helper, all at the same time; in each round each is logged
+in to once, in random order, from an address that nobody has used before. dracd's state lies on the
+file system of build/, so that durability = full costs what it costs there.
+"""
+
+import os
+import random
+import shutil
+import statistics
+import sys
+import time
+
+from tests.bench import programs
+from tests.bench.figures import note, say
+from tests.site import Site, dialogue, dovecot, dracd, kernel, process, roots, wait
+from tests.site import site as sites
+
+EXEC_ONLY = "/usr/libexec/dracd/exec_only"
+LEVELS = ("process", "full")
+WARM_UP = 3
+
+_CONFIGURATION = """\
+durability = @LEVEL@
+lease_special = {"2001:db8::/32"}
+max_leases_per_user = 1000000
+state_directory = "/var/lib/dracd/@LEVEL@"
+report_socket = "/run/dracd/@LEVEL@/report"
+control_socket = "/run/dracd/@LEVEL@/control"
+lookup map { protocol = socketmap path = "/run/dracd/@LEVEL@/socketmap" }
+"""
+
+
+class Variant(dovecot.Dovecot):
+    """A Dovecot with a recipe of its own, on a port of its own."""
+
+    def __init__(self, site_roots, name, port, its_recipe):
+        dovecot.PORTS[name] = {"imap": port, "pop3": port + 1000}
+        super().__init__(site_roots, name)
+        self._helper = "/nonexistent"  # the recipe is not that of the mode
+        self._recipe = its_recipe
+
+    def _configuration(self):
+        return super()._configuration() + self._recipe
+
+
+class Level:
+    """A dracd with its durability, beside the site's own, which is not started."""
+
+    def __init__(self, site_roots, durability, state):
+        self._roots = site_roots
+        self.name = durability
+        self.folder = f"/run/dracd/{durability}"
+        self._log = f"{site_roots.logs}/dracd-{durability}.log"
+        roots.make_directory(f"{site_roots.base}/shared/run/{durability}", "dracd")
+        roots.make_directory(f"{site_roots.base}/shared/state/{durability}", "dracd")
+        kernel.bind(roots.make_directory(state, "dracd"), f"{site_roots.dracd}/var/lib/dracd/{durability}")
+        self._process = None
+
+    def start(self):
+        """Start, and return when it serves."""
+        path = f"/etc/drac/{self.name}.conf"
+        roots.write_file(self._roots.dracd + path, _CONFIGURATION.replace("@LEVEL@", self.name))
+        self._process = process.Process(
+            f"dracd-{self.name}", self._roots.dracd, [dracd.PROGRAM, "-c", path], self._log, user="dracd")
+        wait.until(lambda: os.path.exists(f"{self._roots.dracd}{self.folder}/socketmap"),
+                   f"dracd with durability = {self.name}")
+
+    def stop(self):
+        """An orderly stop."""
+        if self._process:
+            self._process.stop()
+
+    def granted(self):
+        """How many logins have had a lease."""
+        return process.read_log(self._log).count("granted ")
+
+
+def recipes():
+    """What each Dovecot is told: by name, with the level of dracd that hears of it."""
+    found = {"none": (None, "")}
+    for level in LEVELS:
+        option = f"--socket /run/dracd/{level}/report"
+        found[f"serve-{level}"] = (level, dovecot.recipe("serve", option))
+        found[f"script-{level}"] = (level, dovecot.recipe("script", option))
+    plain = dovecot.recipe("script")
+    for protocol in ("imap", "pop3"):
+        plain = plain.replace(f"{dracd.HELPER} --service {protocol}", EXEC_ONLY)
+    found["script-exec"] = (None, plain)
+    return found
+
+
+def install_programs(site_roots):
+    """The helper and the one that only execs, where Dovecot finds them."""
+    os.makedirs(os.path.dirname(site_roots.mail + dracd.HELPER), exist_ok=True)
+    shutil.copy(f"{site_roots.dracd}/build/client/drac-postlogin", site_roots.mail + dracd.HELPER)
+    shutil.copy(programs.program("exec_only"), site_roots.mail + EXEC_ONLY)
+
+
+def login(network, client, port):
+    """Milliseconds from LOGIN to its reply. Returns when the server has ended the session: the next
+    login is not to meet what is left of this one."""
+    with dialogue.Lines(network, client, port) as session:
+        session.receive()
+        started = time.monotonic()
+        session.send("a LOGIN alice secret")
+        line = session.receive()
+        while not line.startswith("a "):
+            line = session.receive()
+        ms = (time.monotonic() - started) * 1000
+        if not line.startswith("a OK"):
+            raise OSError(line)
+        session.send("b LOGOUT")
+        while not line.startswith("b "):
+            line = session.receive()
+    return ms
+
+
+def measure(site, servers, count):
+    """The latencies of `count` logins at each, in ms, by name."""
+    addresses = (f"2001:db8:1:{number >> 16:x}::{number & 0xffff:x}" for number in range(1, 1 << 24))
+    latencies = {server.mode: [] for server in servers}
+    for turn in range(WARM_UP + count):
+        for server in random.sample(servers, len(servers)):
+            ms = login(site.network, next(addresses), server.ports()[0])
+            if turn >= WARM_UP:
+                latencies[server.mode].append(ms)
+    return latencies
+
+
+def print_figures(latencies):
+    """The ratios of the medians."""
+    median = {name: statistics.median(values) for name, values in latencies.items()}
+    say("hook_login_ms", median["none"])
+    for level in LEVELS:
+        say(f"hook_ratio_serve_{level}", median[f"serve-{level}"] / median["none"])
+    say("hook_ratio_script", median["script-full"] / median["script-exec"])
+    say("hook_ratio_script_process", median["script-process"] / median["script-exec"])
+    for name in sorted(latencies):
+        tenths = statistics.quantiles(latencies[name], n=10)
+        note(f"{name}: median {median[name]:.2f} ms, 10 % below {tenths[0]:.2f}, 10 % above {tenths[-1]:.2f}, "
+             f"{len(latencies[name])} logins")
+
+
+def check_reports(levels, count):
+    """Each login that was to be reported has had its lease, or nothing was measured."""
+    for level in levels:
+        wanted = 2 * (WARM_UP + count)
+        if level.granted() != wanted:
+            raise ValueError(f"dracd with durability = {level.name}: {level.granted()} leases, not {wanted}")
+
+
+def main():
+    """All of it."""
+    count = 25 if sys.argv[1:] == ["quick"] else 300
+    with programs.directory() as folder:
+        os.chmod(folder, 0o755)
+        site = Site("")
+        install_programs(site.roots)
+        levels = [Level(site.roots, level, f"{folder}/{level}") for level in LEVELS]
+        servers = [Variant(site.roots, name, 2001 + number, text)
+                   for number, (name, (_, text)) in enumerate(recipes().items())]
+        try:
+            for level in levels:
+                level.start()
+            site.start(*servers)
+            latencies = measure(site, servers, count)
+            check_reports(levels, count)
+        finally:
+            for level in levels:
+                level.stop()
+    print_figures(latencies)
+    return 0
+
+
+if __name__ == "__main__":
+    sites.end_on_signals()
+    sys.exit(main())

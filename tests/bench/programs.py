@@ -1,0 +1,113 @@
+"""The programs of the benchmarks, and a dracd of one's own, in a directory below build/."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+
+BUILD = os.path.abspath(os.environ.get("B", "build/out"))
+PATIENCE = 60
+LEASES_MAX = 4000000  # as MAX_LEASES in bare_table.c
+
+_CONFIGURATION = """\
+reporters = {{"{uid}"}}
+report_group = ""
+control_group = ""
+durability = {durability}
+max_leases = {leases}
+state_directory = "{directory}/state"
+report_socket = "{directory}/report"
+control_socket = "{directory}/control"
+lookup policy {{ protocol = policy path = "{directory}/policy" }}
+lookup map {{ protocol = socketmap path = "{directory}/socketmap" }}
+"""
+
+
+def program(name):
+    """The path of a program of the benchmarks."""
+    return f"{BUILD}/tests/bench/{name}"
+
+
+def run(name, *arguments):
+    """Run one to its end; returns the numbers that it prints."""
+    words = [program(name), *map(str, arguments)]
+    output = subprocess.run(words, stdout=subprocess.PIPE, check=True, timeout=PATIENCE * 10).stdout
+    return [float(word) for word in output.split()]
+
+
+@contextlib.contextmanager
+def directory():
+    """A directory on the file system of build/, gone afterwards."""
+    path = tempfile.mkdtemp(prefix="bench.", dir=os.path.dirname(BUILD))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+@contextlib.contextmanager
+def server(words, path, log, environment=None):
+    """A program that listens on the socket `path`; dies with us, however we end."""
+    with open(log, "ab") as output:
+        child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *words], stdin=subprocess.DEVNULL,
+                                 stdout=output, stderr=output, env={**os.environ, **(environment or {})})
+    try:
+        end = time.monotonic() + PATIENCE
+        while not os.path.exists(path):
+            if child.poll() is not None or time.monotonic() > end:
+                with open(log, encoding="utf-8") as file:
+                    raise OSError(f"{words[0]} does not serve:\n{file.read()}")
+            time.sleep(0.002)
+        yield child
+    finally:
+        child.terminate()
+        child.wait(PATIENCE)
+
+
+class Dracd:
+    """A daemon without maps, whose reporter is whoever runs the benchmarks."""
+
+    def __init__(self, folder, durability, leases=LEASES_MAX, environment=None):
+        self.folder = folder
+        self._environment = environment
+        self._people = 0
+        self._stack = contextlib.ExitStack()
+        self.pid = None
+        os.makedirs(f"{folder}/state")
+        with open(f"{folder}/drac.conf", "w", encoding="utf-8") as file:
+            file.write(_CONFIGURATION.format(uid=os.getuid(), durability=durability, leases=leases, directory=folder))
+
+    def __enter__(self):
+        words = [f"{BUILD}/dracd/dracd", "-c", f"{self.folder}/drac.conf"]
+        child = server(words, f"{self.folder}/socketmap", f"{self.folder}/log", self._environment)
+        self.pid = self._stack.enter_context(child).pid
+        return self
+
+    def __exit__(self, *error):
+        return self._stack.__exit__(*error)
+
+    def path(self, name):
+        """The path of a socket."""
+        return f"{self.folder}/{name}"
+
+    def size(self):
+        """Transactions, leases and used octets of its table."""
+        return [int(number) for number in run("table_size", f"{self.folder}/state/table")]
+
+    def memory(self, field):
+        """Octets of a field of /proc/PID/status."""
+        with open(f"/proc/{self.pid}/status", encoding="utf-8") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith(field + ":"))
+
+    def skip_people(self, count):
+        """The next logins are of other people: these are to be asked for and not to be found."""
+        self._people += count
+
+    def login(self, connections, seconds, count=1 << 22):
+        """New people log in: how many did, and the numbers of clients.c."""
+        first = self._people
+        answers = run("clients", "login", self.path("report"), connections, seconds, first, count)
+        self._people += int(answers[0])
+        return first, answers

@@ -153,9 +153,10 @@ $(bench_programs): $B/tests/bench/%: $B/tests/bench/%.o $$(foreach m,$$(bench_$$
 $B/tests/bench/exec_only: $(call obj,tests/bench/exec_only.c)
 	$(CC) $(if $(SAN),$(all_ldflags),$(filter-out -pie,$(all_ldflags))) $(postlogin_static) -o $@ $^
 
+# It is loaded into programs that have their sanitizers already.
 $B/tests/bench/slow_sync.so: tests/bench/slow_sync.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -fPIE,$(all_cflags)) -fPIC -shared $(LDFLAGS) -o $@ $<
+	$(CC) $(filter-out -fPIE -fsanitize=% --coverage,$(all_cflags)) -fPIC -shared $(LDFLAGS) -o $@ $<
 
 bench-programs: $(bench_programs) $B/tests/bench/exec_only $B/tests/bench/slow_sync.so
 

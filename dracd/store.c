@@ -1,9 +1,9 @@
 /*
- * The store thread: group commit without a timer.
+ * The store thread: group commit.
  *
  * While one commit waits for the disk the next logins queue up, and are the next commit:
  * the slower the disk or the heavier the load, the larger the batches, and nobody waits
- * for more than one commit under way and his own.
+ * for more than one commit under way and his own; on a slow disk see gather().
  */
 #include "dracd/store.h"
 
@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 #include "dracd/cleanup.h"
 #include "dracd/guard.h"
@@ -19,10 +20,13 @@
 enum {
 	DELETE_PER_COMMIT = 1000, /* rows that are over, riding on a commit */
 	BATCH_MAX = 4096, /* operations of one commit, to bound its time and memory */
+	SLOW_COMMIT_USEC = 1000, /* from here on it pays to gather() */
+	GATHER_FRACTION = 8,
 };
 
 struct queue {
 	struct store_op *first, **last;
+	unsigned count;
 };
 
 struct store {
@@ -36,13 +40,18 @@ struct store {
 	pthread_cond_t wake;
 	struct queue submitted, riders, finished;
 	struct table_state state; /* of the last commit in finished */
+	unsigned expected;        /* operations that the next commit may hope for */
+	unsigned wanted;          /* so many submitted wake the thread */
 	bool stopping;
+
+	uint64_t gather_until_usec; /* of the thread alone; monotonic */
 };
 
 static void queue_init(struct queue *queue)
 {
 	queue->first = NULL;
 	queue->last = &queue->first;
+	queue->count = 0;
 }
 
 static void queue_add(struct queue *queue, struct store_op *op)
@@ -50,6 +59,7 @@ static void queue_add(struct queue *queue, struct store_op *op)
 	op->next = NULL;
 	*queue->last = op;
 	queue->last = &op->next;
+	queue->count++;
 }
 
 /* Moves all of from to the end of to. */
@@ -59,6 +69,7 @@ static void queue_move(struct queue *to, struct queue *from)
 		return;
 	*to->last = from->first;
 	to->last = from->last;
+	to->count += from->count;
 	queue_init(from);
 }
 
@@ -72,6 +83,7 @@ static void queue_take(struct queue *from, unsigned limit, struct queue *ret)
 		from->first = op->next;
 		if (!from->first)
 			from->last = &from->first;
+		from->count--;
 		queue_add(ret, op);
 	}
 }
@@ -236,6 +248,7 @@ static void run_batch(struct store *store, struct queue *batch)
 static void hand_back(struct store *store, struct queue *batch)
 {
 	struct table_state state = *table_get_state(store->settings.table);
+	unsigned count = batch->count;
 	uint64_t one = 1;
 
 	for (struct store_op *op = batch->first; op; op = op->next)
@@ -243,8 +256,38 @@ static void hand_back(struct store *store, struct queue *batch)
 	pthread_mutex_lock(&store->lock);
 	queue_move(&store->finished, batch);
 	store->state = state;
+	store->expected = store->submitted.count + count;
 	pthread_mutex_unlock(&store->lock);
 	(void)!write(store->finished_fd, &one, sizeof(one));
+}
+
+static uint64_t monotonic_usec(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* Who has just been answered often has the next login ready.  On a slow disk it is worth
+ * a moment to let it come along: else it waits for the commit that begins now and then
+ * for its own, and busy reporters stay in two groups that wait for each other.  The
+ * moment is a fraction of what the last commit took, begins with its end, and is over
+ * when as many are there as were waiting then. */
+static void gather(struct store *store)
+{
+	struct timespec until = {
+		.tv_sec = (time_t)(store->gather_until_usec / USEC_PER_SEC),
+		.tv_nsec = (long)(store->gather_until_usec % USEC_PER_SEC * 1000),
+	};
+
+	if (store->gather_until_usec == 0)
+		return;
+	store->wanted = store->expected;
+	while (store->submitted.count < store->wanted && !store->stopping)
+		if (pthread_cond_timedwait(&store->wake, &store->lock, &until) != 0)
+			break;
+	store->wanted = 1;
 }
 
 /* Waits for work: false when there is none and none will come. */
@@ -255,6 +298,7 @@ static bool next_batch(struct store *store, struct queue *ret)
 	pthread_mutex_lock(&store->lock);
 	while (!store->submitted.first && !store->stopping)
 		pthread_cond_wait(&store->wake, &store->lock);
+	gather(store);
 	/* riders alone are worth a commit only at the end */
 	work = store->submitted.first || store->riders.first;
 	queue_move(&store->submitted, &store->riders);
@@ -263,13 +307,24 @@ static bool next_batch(struct store *store, struct queue *ret)
 	return work;
 }
 
+static void note_time(struct store *store, uint64_t start_usec)
+{
+	uint64_t now_usec = monotonic_usec(), took_usec = now_usec - start_usec;
+
+	store->gather_until_usec =
+		took_usec < SLOW_COMMIT_USEC ? 0 : now_usec + took_usec / GATHER_FRACTION;
+}
+
 static void *run_store(void *argument)
 {
 	struct store *store = argument;
 	struct queue batch;
 
 	while (next_batch(store, &batch)) {
+		uint64_t start_usec = monotonic_usec();
+
 		run_batch(store, &batch);
+		note_time(store, start_usec);
 		hand_back(store, &batch);
 	}
 	return NULL;
@@ -279,11 +334,15 @@ static void *run_store(void *argument)
 
 void store_submit(struct store *store, struct store_op *op)
 {
+	bool wake;
+
 	pthread_mutex_lock(&store->lock);
 	queue_add(op->kind == STORE_TRIM ? &store->riders : &store->submitted, op);
-	if (op->kind != STORE_TRIM)
-		pthread_cond_signal(&store->wake);
+	wake = op->kind != STORE_TRIM && store->submitted.count >= store->wanted;
 	pthread_mutex_unlock(&store->lock);
+	/* not under the lock, which is the first thing that the thread will want */
+	if (wake)
+		pthread_cond_signal(&store->wake);
 }
 
 void store_allow_delete(struct store *store, uint64_t boot_usec)
@@ -337,6 +396,7 @@ int store_start(
 	sd_event *event, const struct store_settings *settings, struct store **ret)
 {
 	struct store *store = calloc(1, sizeof(*store));
+	pthread_condattr_t monotonic;
 	int r;
 
 	if (!store)
@@ -346,7 +406,11 @@ int store_start(
 	queue_init(&store->riders);
 	queue_init(&store->finished);
 	pthread_mutex_init(&store->lock, NULL);
-	pthread_cond_init(&store->wake, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&store->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	store->wanted = 1;
 	store->finished_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (store->finished_fd < 0) {
 		r = -errno;

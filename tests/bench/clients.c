@@ -320,15 +320,13 @@ static void connect_all(struct load *load, const char *path)
 	for (unsigned i = 0; i < load->connections; i++) {
 		struct client *client = &load->clients[i];
 		struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
-		int flags;
 
 		client->fd = report_connect(path);
 		if (client->fd < 0) {
 			errno = -client->fd;
 			die(path);
 		}
-		flags = epoll_ctl(load->epoll, EPOLL_CTL_ADD, client->fd, &event);
-		if (flags < 0)
+		if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, client->fd, &event) < 0)
 			die("epoll_ctl");
 	}
 }

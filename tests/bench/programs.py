@@ -102,12 +102,11 @@ class Dracd:
             return next(int(line.split()[1]) * 1024 for line in file if line.startswith(field + ":"))
 
     def skip_people(self, count):
-        """The next logins are of other people: these are to be asked for and not to be found."""
+        """The next logins are of other people: these are asked for, and not to be found."""
         self._people += count
 
     def login(self, connections, seconds, count=1 << 22):
-        """New people log in: how many did, and the numbers of clients.c."""
-        first = self._people
-        answers = run("clients", "login", self.path("report"), connections, seconds, first, count)
+        """New people log in; returns the numbers of clients.c, the first of which is how many did."""
+        answers = run("clients", "login", self.path("report"), connections, seconds, self._people, count)
         self._people += int(answers[0])
-        return first, answers
+        return answers

@@ -126,3 +126,15 @@ int address_compare(const struct address *a, const struct address *b)
 
 	return order ? order : (int)a->length - (int)b->length;
 }
+
+int address_length_within(const uint64_t lengths[3], int length)
+{
+	for (; length >= 0; length = length / 64 * 64 - 1) {
+		uint64_t bits =
+			lengths[length / 64] & ((UINT64_C(2) << (length % 64)) - 1);
+
+		if (bits)
+			return length / 64 * 64 + 63 - __builtin_clzll(bits);
+	}
+	return -1;
+}

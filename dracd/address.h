@@ -46,4 +46,8 @@ bool address_contains(const struct address *outer, const struct address *inner);
 /* Orders by octets, then length; for qsort(3) and bsearch(3) by a wrapper. */
 int address_compare(const struct address *a, const struct address *b);
 
+/* Of a set of prefix lengths (bit n of the three words: n is in it) the longest that is
+ * at most length; -1 if there is none. */
+int address_length_within(const uint64_t lengths[3], int length);
+
 #endif

@@ -48,16 +48,13 @@ void prefix_set_done(struct prefix_set *set)
 const struct address *prefix_set_find(
 	const struct prefix_set *set, const struct address *address)
 {
-	unsigned shortest = address_is_ipv4(address) ? 96 : 0;
+	int shortest = address_is_ipv4(address) ? 96 : 0;
+	int length = address->length + 1;
 
-	for (unsigned length = address->length + 1U; length-- > shortest;) {
-		struct address network;
-		size_t at;
+	while ((length = address_length_within(set->lengths, length - 1)) >= shortest) {
+		struct address network = address_network(address, (unsigned)length);
+		size_t at = lower_bound(set, &network);
 
-		if (!(set->lengths[length / 64] >> (length % 64) & 1))
-			continue;
-		network = address_network(address, length);
-		at = lower_bound(set, &network);
 		if (at < set->count && address_compare(&set->items[at], &network) == 0)
 			return &set->items[at];
 	}
@@ -69,6 +66,8 @@ bool prefix_set_overlaps(const struct prefix_set *set, const struct address *pre
 	struct address first = *prefix;
 	size_t at;
 
+	if (set->count == 0)
+		return false;
 	if (prefix_set_find(set, prefix))
 		return true;
 	/* everything inside sorts at or after the first address of the prefix */

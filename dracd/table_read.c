@@ -104,16 +104,13 @@ int table_find(struct table_reader *reader, const struct address *address,
 	const uint64_t lengths[3], uint64_t boot_usec, struct lease *ret)
 {
 	struct lease lease;
-	unsigned shortest = address_is_ipv4(address) ? 96 : 0;
+	int shortest = address_is_ipv4(address) ? 96 : 0;
+	int length = address->length + 1;
 
-	for (unsigned length = address->length + 1U; length-- > shortest;) {
-		struct address key;
-		int r;
+	while ((length = address_length_within(lengths, length - 1)) >= shortest) {
+		struct address key = address_network(address, (unsigned)length);
+		int r = table_read_lease(reader, &key, &lease);
 
-		if (!(lengths[length / 64] >> (length % 64) & 1))
-			continue;
-		key = address_network(address, length);
-		r = table_read_lease(reader, &key, &lease);
 		if (r < 0)
 			return r;
 		if (r == 0 && lease.deadline_boot_usec > boot_usec) {

@@ -123,6 +123,28 @@ static void test_contains(void **state)
 	}
 }
 
+/* Against the plain way, for sets at the edges of the words and a few others. */
+static void test_length_within(void **state)
+{
+	static const uint64_t sets[][3] = {
+		{0, 0, 0},
+		{1, 0, 1},
+		{UINT64_C(1) << 63, 1, 0},
+		{UINT64_MAX, UINT64_MAX, 1},
+		{UINT64_C(0x8000000100000001), UINT64_C(0x8000000100000001), 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(sets); i++)
+		for (int from = -1; from <= 128; from++) {
+			int plain = from;
+
+			while (plain >= 0 && !(sets[i][plain / 64] >> (plain % 64) & 1))
+				plain--;
+			assert_int_equal(address_length_within(sets[i], from), plain);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +152,7 @@ int main(void)
 		cmocka_unit_test(test_refused_text),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_contains),
+		cmocka_unit_test(test_length_within),
 	};
 
 	return cmocka_run_group_tests_name("address", tests, NULL, NULL);

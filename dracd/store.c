@@ -20,7 +20,7 @@
 enum {
 	DELETE_PER_COMMIT = 1000, /* rows that are over, riding on a commit */
 	BATCH_MAX = 4096, /* operations of one commit, to bound its time and memory */
-	SLOW_COMMIT_USEC = 1000, /* from here on it pays to gather() */
+	SLOW_COMMIT_USEC = 2000, /* from here on it pays to gather() */
 	GATHER_FRACTION = 8,
 };
 

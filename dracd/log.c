@@ -42,6 +42,13 @@ void log_open(bool stamps)
 	log_to_journal = strcmp(stream, expected) == 0;
 }
 
+/* Renewals are told to "dracd -d" only, and they are the most frequent event of all: what
+ * nobody reads is not written. */
+static bool is_dropped(const struct event *event)
+{
+	return event->level > log_level;
+}
+
 static void add_text(struct event *event, const char *text, size_t length)
 {
 	if (length >= sizeof(event->text) - event->length)
@@ -73,7 +80,7 @@ static void add_field(struct event *event, const char *key, const char *value)
 	char *start = event->fields + event->fields_length;
 	int length;
 
-	if (event->count == EVENT_FIELDS_MAX)
+	if (!log_to_journal || event->count == EVENT_FIELDS_MAX)
 		return;
 	length = snprintf(start, room, "DRAC_%s=%s", key, value);
 	if (length < 0 || (size_t)length >= room)
@@ -100,6 +107,8 @@ void event_init_address(
 	char text[ADDRESS_TEXT_SIZE];
 
 	event_init(event, level, name);
+	if (is_dropped(event))
+		return;
 	address_format(address, text);
 	add_text(event, " ", 1);
 	add_text(event, text, strlen(text));
@@ -108,7 +117,7 @@ void event_init_address(
 
 void event_add(struct event *event, const char *key, const char *value)
 {
-	if (!value || !*value)
+	if (is_dropped(event) || !value || !*value)
 		return;
 	add_text(event, " ", 1);
 	add_text(event, key, strlen(key));
@@ -133,6 +142,8 @@ void event_add_time(struct event *event, const char *key, uint64_t wall_usec)
 	char text[32];
 	struct tm local;
 
+	if (is_dropped(event))
+		return;
 	localtime_r(&then, &local);
 	strftime(text, sizeof(text), near ? "%H:%M:%S" : "%Y-%m-%dT%H:%M:%S", &local);
 	event_add(event, key, text);
@@ -184,7 +195,7 @@ void event_log(const struct event *event)
 	const char *at = event->fields;
 	int count = 0;
 
-	if (event->level > log_level)
+	if (is_dropped(event))
 		return;
 	if (!log_to_journal) {
 		write_line(event->level, event->text);

@@ -100,14 +100,27 @@ def measure_grants(folder, durability, size):
 
 # ---- lookups ----
 
+def place(pid, cpu):
+    """Keep a process on one processor, all its threads."""
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setaffinity(int(thread), {cpu})
+
+
 def lookup_rounds(paths, connections, size):
-    """Answers per second of each (kind, socket) in paths, by name; a list of rounds."""
+    """Answers per second of each (kind, socket) in paths, by name; a list of rounds.
+
+    Servers have the last processor; the clients share it if they are one, which waits while the server
+    works, and else have the first. Left to the kernel, a round differs from the next by a
+    factor of four: it depends on who is put where, and on how deep an idle processor sleeps."""
+    all_cpus = os.sched_getaffinity(0)
     rounds = []
+    os.sched_setaffinity(0, {max(all_cpus) if connections == 1 else min(all_cpus)})
     for _ in range(size.rounds):
         names = random.sample(sorted(paths), len(paths))
         answers = {name: programs.run("clients", *paths[name], connections, size.seconds, LOOKUP_LEASES, 0)
                    for name in names}
         rounds.append({name: numbers[0] / numbers[1] for name, numbers in answers.items()})
+    os.sched_setaffinity(0, all_cpus)
     return rounds
 
 
@@ -122,8 +135,10 @@ def measure_lookups(folder, size):
         dracd = stack.enter_context(programs.Dracd(f"{folder}/lookup", "process"))
         for name in ("echo_loop", "echo_epoll"):
             path = f"{folder}/{name}"
-            stack.enter_context(programs.server([programs.program(name), path], path, f"{folder}/log"))
+            echo = stack.enter_context(programs.server([programs.program(name), path], path, f"{folder}/log"))
+            place(echo.pid, max(os.sched_getaffinity(0)))
         dracd.login(64, programs.PATIENCE, LOOKUP_LEASES)
+        place(dracd.pid, max(os.sched_getaffinity(0)))
         paths = {"map": ("socketmap", dracd.path("socketmap")), "loop": ("echo", f"{folder}/echo_loop")}
         alone = lookup_rounds(paths, 1, size)
         paths["policy"] = ("policy", dracd.path("policy"))

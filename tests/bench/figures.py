@@ -49,7 +49,9 @@ def say(name, value):
 def say_median(name, values):
     """Print the median of the rounds, and how far they lie apart."""
     say(name, statistics.median(values))
-    print(f"#     rounds: {' '.join(f'{value:.4g}' for value in sorted(values))}", flush=True)
+    low, _, high = statistics.quantiles(values, n=4)
+    print(f"#     {len(values)} rounds: half of them from {low:.4g} to {high:.4g}, all from {min(values):.4g} to "
+          f"{max(values):.4g}", flush=True)
 
 
 def note(text):

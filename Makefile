@@ -138,6 +138,13 @@ demo: packages
 	@$(MAKE) --no-print-directory all
 	@B=$B tests/run-demo
 
+# The real servers of a release of Debian, and the demo: make interop RELEASE=trixie
+RELEASE ?= $(shell sed -n 's/^VERSION_CODENAME=//p' /etc/os-release 2>/dev/null)
+
+interop: packages
+	@$(MAKE) --no-print-directory all
+	@B=$B WERROR=$(WERROR) tests/run-all $(RELEASE)
+
 packages:
 	@tests/packages
 
@@ -229,7 +236,7 @@ dist:
 	git archive --prefix=dracd-$(VERSION)/ -o build/dracd-$(VERSION).tar.gz HEAD
 
 clean:
-	rm -rf build/out build/*-nobdb build/clang* build/gcc-* build/cc-*
+	rm -rf build/out build/out-* build/*-nobdb build/clang* build/gcc-* build/cc-*
 
 distclean:
 	rm -rf build
@@ -239,6 +246,6 @@ help:
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
 
-.PHONY: all bench bench-quick bench-programs fuzz unit check-unit check coverage coverage-run demo packages lint \
+.PHONY: all bench bench-quick bench-programs fuzz unit check-unit check coverage coverage-run demo interop packages lint \
 	format-check format layers man-lint install uninstall dist clean distclean help
 .DELETE_ON_ERROR:

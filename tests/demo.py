@@ -9,6 +9,7 @@ import re
 import sys
 import time
 
+from tests import record
 from tests.site import Site, wait
 from tests.site import site as sites
 
@@ -37,6 +38,7 @@ class Demo:
         """One line: what was done, and what came of it."""
         self.steps += 1
         self.failed += not good
+        record.case(f"{'ok' if good else 'not ok'} demo, step {self.steps}: {text.strip()}")
         print(f"{self.steps:2} {'ok ' if good else 'BAD'} {text:<{COLUMN}} {result}", flush=True)
 
     def note(self, text):

@@ -10,6 +10,8 @@ import os
 import sys
 import unittest
 
+from tests import record
+
 
 class Lines(unittest.TestResult):
     """Says how each case went, at once."""
@@ -17,9 +19,7 @@ class Lines(unittest.TestResult):
     @staticmethod
     def _say(line):
         print(line, flush=True)
-        if "CASES" in os.environ:
-            with open(os.environ["CASES"], "a", encoding="utf-8") as file:
-                file.write(line.replace("\n", "\n    ") + "\n")
+        record.case(line.replace("\n", "\n    "))
 
     @staticmethod
     def _name(test):

@@ -9,11 +9,12 @@ import concurrent.futures
 import heapq
 import inspect
 import itertools
-import os
 import sys
 import threading
 import time
 import traceback
+
+from tests import record
 
 WORKERS = 4
 
@@ -28,9 +29,7 @@ class Cases:
     def _print(self, line):
         with self._lock:
             print(line, flush=True)
-            if "CASES" in os.environ:  # where tests/run-all counts
-                with open(os.environ["CASES"], "a", encoding="utf-8") as file:
-                    file.write(line + "\n")
+            record.case(line)
 
     def fail(self, name, error):
         """Record that a case failed."""

@@ -1,9 +1,10 @@
 """The file systems in which the servers run: one root for dracd, one for each tree of servers.
 
 All is below one tmpfs. A tree of build/trees becomes the lower half of an overlay, so that it stays
-as it was unpacked; the root of dracd shows the host's programs and libraries and nothing else of
-it. The accounts exist in these roots only. What dracd shares with a server on a real host (its
-sockets, its maps, Sendmail's access file) is one directory, shown in both roots at the same path.
+as it was unpacked; the root of dracd shows the programs and libraries of the system that dracd was
+built on (the host, or another release's build tree) and nothing else of it. The accounts exist in
+these roots only. What dracd shares with a server on a real host (its sockets, its maps, Sendmail's
+access file) is one directory, shown in both roots at the same path.
 """
 
 import glob
@@ -81,19 +82,20 @@ def _write_accounts(root):
 class Roots:
     """Makes the roots below `base`, an existing directory that becomes a tmpfs of this namespace."""
 
-    def __init__(self, base, programs, trees):
+    def __init__(self, base, release):
         self.base = base
         os.makedirs(base, exist_ok=True)
         kernel.mount("site", base, "tmpfs", options="mode=0755")
         self._make_shared()
-        self.dracd = self._make_dracd_root(programs)
-        self.mail = self._make_server_root("dovecot-postfix", f"{trees}/dovecot-postfix")
-        self.sendmail = self._make_server_root("sendmail", f"{trees}/sendmail")
+        self.dracd = self._make_dracd_root(release.programs, release.system)
+        self.mail = self._make_server_root("dovecot-postfix", f"{release.trees}/dovecot-postfix")
+        self.sendmail = self._make_server_root("sendmail", f"{release.trees}/sendmail")
         self.logs = make_directory(f"{base}/log")
         self._share(f"{self.base}/shared/run", "/run/dracd", self.dracd, self.mail, self.sendmail)
         self._share(f"{self.base}/shared/state", "/var/lib/dracd", self.dracd, self.mail, self.sendmail)
         self._share(f"{self.base}/shared/queue", "/var/spool/postfix/dracd", self.dracd, self.mail)
         self._share(f"{self.base}/shared/mail", "/etc/mail", self.dracd, self.sendmail)
+        programs = release.programs
         if glob.glob(f"{programs}/dracd/*.gcda"):  # built for coverage: there the counters are added to
             self._share(programs, programs, self.dracd, self.mail, self.sendmail)
 
@@ -112,20 +114,23 @@ class Roots:
             os.makedirs(root + path, exist_ok=True)
             kernel.bind(directory, root + path)
 
-    def _make_dracd_root(self, programs):
+    def _make_dracd_root(self, programs, system):
         root = make_directory(f"{self.base}/dracd")
         for name in ("bin", "sbin", "lib", "lib64"):
-            if os.path.islink(f"/{name}"):
-                os.symlink(os.readlink(f"/{name}"), f"{root}/{name}")
-            elif os.path.isdir(f"/{name}"):
-                self._share(f"/{name}", f"/{name}", root)
-        for name in ("/usr", "/dev", "/proc"):
+            if os.path.islink(f"{system}/{name}"):
+                os.symlink(os.readlink(f"{system}/{name}"), f"{root}/{name}")
+            elif os.path.isdir(f"{system}/{name}"):
+                self._share(f"{system}/{name}", f"/{name}", root)
+        self._share(f"{system}/usr", "/usr", root)
+        for name in ("/dev", "/proc"):
             self._share(name, name, root)
         for name in PROGRAMS:  # copies: a rebuild must not disturb a test that runs
             if os.path.exists(f"{programs}/{name}"):
                 os.makedirs(os.path.dirname(f"{root}/build/{name}"), exist_ok=True)
                 shutil.copy(f"{programs}/{name}", f"{root}/build/{name}")
-        shutil.copy("/etc/ld.so.cache", f"{make_directory(root + '/etc')}/ld.so.cache")
+        make_directory(f"{root}/etc")
+        if os.path.exists(f"{system}/etc/ld.so.cache"):
+            shutil.copy(f"{system}/etc/ld.so.cache", f"{root}/etc/ld.so.cache")
         make_directory(f"{root}/run")
         make_directory(f"{root}/tmp", mode=0o1777)
         _write_accounts(root)

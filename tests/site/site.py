@@ -5,7 +5,7 @@ import signal
 import socket
 import sys
 
-from tests.site import dialogue, dovecot, dracd, network, postfix, roots, sendmail, wait
+from tests.site import dialogue, dovecot, dracd, network, postfix, release, roots, sendmail, wait
 
 OUTSIDE = "someone@outside.example"
 LOCAL = "alice@site.example"
@@ -30,14 +30,11 @@ class Site:
     """Made inside a namespace; `configuration` is drac.conf, to which lookups and maps are added."""
 
     def __init__(self, configuration, access="", client_access="", helper_options=None):
-        top = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        programs = os.path.join(top, os.environ.get("B", "build/out"))
-        trees = os.path.join(top, "build/trees", os.environ.get("DRACD_RELEASE", "bookworm"))
         helper_options = helper_options or {}
-        self._programs = programs
         os.umask(0o022)
         self.network = network.Network()
-        self.roots = roots.Roots(os.path.join(top, "build/site"), programs, trees)
+        self.release = release.chosen()
+        self.roots = roots.Roots(os.path.join(release.TOP, "build/site"), self.release)
         self.dracd = dracd.Dracd(self.roots)
         self.dracd.configure(configuration + LOOKUPS_AND_MAPS)
         self.dovecots = [dovecot.Dovecot(self.roots, mode, helper_options.get(mode, ""))
@@ -100,7 +97,7 @@ class Site:
 
     def logs(self, lines=25):
         """The ends of all logs, as text; the whole logs are saved beside the test programs."""
-        folder = os.path.join(self._programs, "tests/site-logs")
+        folder = os.path.join(self.release.programs, "tests/site-logs")
         parts = [("dracd", self.dracd.log())] if self.dracd.present else []
         parts += [(server.name, server.log()) for server in self._started]
         for name, text in parts:

@@ -145,6 +145,10 @@ interop: packages
 	@$(MAKE) --no-print-directory all
 	@B=$B WERROR=$(WERROR) tests/run-all $(RELEASE)
 
+# Writes the README's table from what the last `make check` and `make interop` have found.
+compatibility:
+	@/usr/bin/python3 -m tests.compatibility --write
+
 packages:
 	@tests/packages
 
@@ -246,6 +250,7 @@ help:
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
 
-.PHONY: all bench bench-quick bench-programs fuzz unit check-unit check coverage coverage-run demo interop packages lint \
-	format-check format layers man-lint install uninstall dist clean distclean help
+.PHONY: all bench bench-quick bench-programs fuzz unit check-unit check coverage coverage-run demo \
+	interop compatibility packages lint format-check format layers man-lint install uninstall dist clean \
+	distclean help
 .DELETE_ON_ERROR:

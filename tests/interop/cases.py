@@ -25,11 +25,17 @@ class Cases:
     def __init__(self):
         self._lock = threading.Lock()
         self.failed = 0
+        self.passed = set()  # names
 
     def _print(self, line):
         with self._lock:
             print(line, flush=True)
             record.case(line)
+
+    def _pass(self, name):
+        with self._lock:
+            self.passed.add(name)
+        self._print(f"ok {name}")
 
     def fail(self, name, error):
         """Record that a case failed."""
@@ -46,7 +52,7 @@ class Cases:
         try:
             return next(case)
         except StopIteration:
-            self._print(f"ok {name}")
+            self._pass(name)
         except Exception as error:  # pylint: disable=broad-except  # every error is the case's result
             self.fail(name, error)
         return None
@@ -83,7 +89,7 @@ class Cases:
         if inspect.isgenerator(result):
             self.run([(name, result)])
         else:
-            self._print(f"ok {name}")
+            self._pass(name)
 
     def finish(self, site):
         """Stop dracd in good order; the exit status, with the logs of the site if something failed."""

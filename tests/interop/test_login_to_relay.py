@@ -3,9 +3,9 @@
 import sys
 import time
 
-from tests.interop import ask
+from tests.interop import ask, facts
 from tests.interop.cases import Cases
-from tests.site import Site, dovecot, recipes, roots, wait
+from tests.site import Site, dovecot, recipes, release, roots, wait
 from tests.site import site as sites
 
 LEASE = 8.0  # seconds; longer than any one step takes on a slow machine
@@ -162,13 +162,26 @@ def recipe(site, name, text):
     assert recipes.text_of(output) == text, output
 
 
+def name_of(protocol, mode, mta, family):
+    """The name of the case life_of_a_lease."""
+    return f"{protocol} login, helper {mode} -> {mta}, {family}"
+
+
+def compatibility(cases):
+    """Which logins led to the right to relay and back, for the README's table."""
+    return [{"protocol": protocol, "helper": mode, "mta": mta, "family": family,
+             "passed": name_of(protocol, mode, mta, family) in cases.passed}
+            for protocol, mode in ask.LOGINS for mta in ask.MTAS for family in ask.FAMILIES]
+
+
 def main():
     """All cases on one site."""
     cases, addresses = Cases(), ask.Addresses()
+    facts.forget(release.chosen().codename)
     site = Site(CONFIGURATION, ACCESS, CLIENT_ACCESS, {"serve": "--wait"})
     site.start_all()
     everything = [
-        (f"{protocol} login, helper {mode} -> {mta}, {family}",
+        (name_of(protocol, mode, mta, family),
          life_of_a_lease(site, addresses, protocol, mode, mta, family))
         for protocol, mode in ask.LOGINS for mta in ask.MTAS for family in ask.FAMILIES]
     everything.append(("helper serve: one process for each protocol", one_helper()))
@@ -195,6 +208,7 @@ def main():
         cases.one(f"dracctl recipe {name}", recipe, site, name, text)
     for mode in ("script", "serve"):
         cases.one(f"anonymous login is not reported, helper {mode}", anonymous, site, addresses, mode)
+    facts.write(site, compatibility(cases))
     return cases.finish(site)
 
 

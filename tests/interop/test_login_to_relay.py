@@ -180,13 +180,15 @@ def main():
     facts.forget(release.chosen().codename)
     site = Site(CONFIGURATION, ACCESS, CLIENT_ACCESS, {"serve": "--wait"})
     site.start_all()
-    everything = [
+    # First those that must ask before a moment passes: they would else wait for all the others.
+    everything = [(f"a second login renews the lease, {family}", renewal(site, addresses, family))
+                  for family in ask.FAMILIES]
+    everything += [
         (name_of(protocol, mode, mta, family),
          life_of_a_lease(site, addresses, protocol, mode, mta, family))
         for protocol, mode in ask.LOGINS for mta in ask.MTAS for family in ask.FAMILIES]
     everything.append(("helper serve: one process for each protocol", one_helper()))
     for family in ask.FAMILIES:
-        everything.append((f"a second login renews the lease, {family}", renewal(site, addresses, family)))
         for mta in ("postfix-static", "sendmail-drac-hash", "sendmail-drac-socket", "sendmail-access"):
             everything.append((f"static REJECT wins over a lease, {mta}, {family}",
                                static_reject(site, mta, family)))

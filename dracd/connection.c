@@ -55,6 +55,7 @@ int server_on_reap(sd_event_source *source, void *userdata)
 		server->closing = connection->next_closing;
 		connection_free(connection);
 	}
+	server_give_back(server);
 	return 0;
 }
 

@@ -52,6 +52,7 @@ struct server {
 	struct connection *connections;
 	struct connection *closing;
 	unsigned count;
+	unsigned crowd; /* the most there were since memory was given back */
 	uint64_t full_said_usec, share_said_usec; /* when it was logged; 0: never */
 	size_t holder_count;
 	struct holder *holders;
@@ -82,6 +83,9 @@ bool server_has_room(struct server *server, uid_t uid);
 /* Counts a connection of uid.  0 or -ENOMEM. */
 int server_count_in(struct server *server, uid_t uid) __attribute__((warn_unused_result));
 void server_count_out(struct server *server, uid_t uid);
+
+/* Memory of connections that are gone goes back to the system. */
+void server_give_back(struct server *server);
 
 /* The timer of what is expected. */
 int server_add_timer(struct server *server) __attribute__((warn_unused_result));

@@ -10,6 +10,7 @@
  * and one timer serves a whole server.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "dracd/clock.h"
@@ -19,6 +20,8 @@
 #define REQUEST_USEC (REQUEST_SECONDS * USEC_PER_SEC)
 /* At a limit that is said at most so often. */
 #define SAY_USEC (60 * USEC_PER_SEC)
+/* So many connections are a crowd, whose memory is worth a call. */
+#define CROWD_MIN 64
 
 /* ---- how many ---- */
 
@@ -93,6 +96,8 @@ int server_count_in(struct server *server, uid_t uid)
 	}
 	holder->count++;
 	server->count++;
+	if (server->count > server->crowd)
+		server->crowd = server->count;
 	return 0;
 }
 
@@ -103,6 +108,17 @@ void server_count_out(struct server *server, uid_t uid)
 	server->count--;
 	if (holder && --holder->count == 0)
 		*holder = server->holders[--server->holder_count];
+}
+
+/* glibc gives back what lies free at the end of the heap, and one small piece there keeps
+ * all that is below it: 80 MB after 5,000 half requests, on Debian 13.  So it is told to,
+ * each time that a crowd has become half of what it was. */
+void server_give_back(struct server *server)
+{
+	if (server->crowd < CROWD_MIN || server->count > server->crowd / 2)
+		return;
+	server->crowd = server->count;
+	(void)malloc_trim(0);
 }
 
 /* ---- how long ---- */

@@ -46,6 +46,8 @@ struct connection {
 	const struct postlogin_options *options;
 	int fd;        /* Dovecot's */
 	int report_fd; /* dracd's; -1 */
+	int *spare;    /* see connection_new() */
+	bool is_spare; /* report_fd has served a login before */
 	enum state state;
 	long long deadline_ms; /* of the state; the states that concern dracd share one */
 	long long retry_ms;    /* in STATE_CONNECT */
@@ -57,7 +59,7 @@ struct connection {
 };
 
 struct connection *connection_new(
-	int fd, const struct postlogin_options *options, long long now_ms)
+	int fd, const struct postlogin_options *options, int *spare, long long now_ms)
 {
 	/* not zeroed: most of data is never touched */
 	struct connection *connection = malloc(sizeof(*connection));
@@ -69,6 +71,7 @@ struct connection *connection_new(
 	connection->options = options;
 	connection->fd = fd;
 	connection->report_fd = -1;
+	connection->spare = spare;
 	connection->state = STATE_REQUEST;
 	connection->deadline_ms = now_ms + REQUEST_TIME_MS;
 	connection->length = 0;
@@ -155,28 +158,56 @@ static enum step finish_report(struct connection *connection, int outcome,
 	return begin_answer(connection, now_ms);
 }
 
-static enum step begin_report(struct connection *connection, long long now_ms)
+/* Writes the report.  A problem, static, if there is none to be made; a negative errno in
+ * *ret_error. */
+static const char *format_report(struct connection *connection, int *ret_error)
 {
 	struct postlogin_login login = login_of(&connection->request);
 	struct postlogin_report report;
 	const char *problem = connection->request.problem;
-	int r;
+
+	if (!problem)
+		problem = postlogin_login_prepare(&login, connection->options, &report);
+	if (!problem)
+		*ret_error = report_format(&report.login, &connection->line);
+	connection->sent = 0;
+	return problem;
+}
+
+static enum step begin_report(struct connection *connection, long long now_ms)
+{
+	struct postlogin_login login = login_of(&connection->request);
+	const char *problem;
+	int r = 0;
 
 	if (postlogin_login_is_anonymous(&login))
 		return begin_answer(connection, now_ms);
-	if (!problem)
-		problem = postlogin_login_prepare(&login, connection->options, &report);
+	problem = format_report(connection, &r);
 	if (problem) {
 		postlogin_say_unreported(login.user, login.remote_ip, problem);
 		return begin_answer(connection, now_ms);
 	}
-	r = report_format(&report.login, &connection->line);
 	if (r < 0)
 		return finish_report(connection, r, NULL, now_ms);
-	connection->sent = 0;
+	connection->is_spare = *connection->spare >= 0;
 	connection->state = STATE_CONNECT;
 	connection->retry_ms = now_ms;
 	connection->deadline_ms = now_ms + connection->options->budget_ms;
+	return STEP_ON;
+}
+
+/* dracd has gone from a connection that it kept open after a login before: it may be
+ * there anew.  To report a login twice does no harm. */
+static enum step report_again(struct connection *connection, long long now_ms)
+{
+	int r = 0;
+
+	close_report(connection);
+	if (format_report(connection, &r) || r < 0)
+		return finish_report(connection, -ECONNRESET, NULL, now_ms);
+	connection->is_spare = false;
+	connection->state = STATE_CONNECT;
+	connection->retry_ms = now_ms;
 	return STEP_ON;
 }
 
@@ -262,13 +293,40 @@ static enum step step_request(struct connection *connection, long long now_ms)
 	return STEP_END;
 }
 
+/* Takes the spare, if it is still good: dracd says nothing unasked, so whatever there is
+ * to read is its end. */
+static int take_spare(struct connection *connection)
+{
+	int fd = *connection->spare;
+	char octet;
+
+	*connection->spare = -1;
+	if (fd < 0 || (recv(fd, &octet, 1, MSG_PEEK) < 0 && errno == EAGAIN))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* Leaves a connection on which nothing is owed to the next login. */
+static void leave_spare(struct connection *connection)
+{
+	if (*connection->spare >= 0)
+		return;
+	*connection->spare = connection->report_fd;
+	connection->report_fd = -1;
+}
+
 static enum step step_connect(struct connection *connection, long long now_ms)
 {
-	int fd;
+	int fd = -1;
 
 	if (now_ms < connection->retry_ms)
 		return STEP_WAIT;
-	fd = report_connect(connection->options->socket_path);
+	if (connection->is_spare)
+		fd = take_spare(connection);
+	connection->is_spare = fd >= 0;
+	if (fd < 0)
+		fd = report_connect(connection->options->socket_path);
 	if (fd == -EAGAIN) {
 		connection->retry_ms = now_ms + CONNECT_RETRY_MS;
 		return STEP_WAIT;
@@ -287,6 +345,8 @@ static enum step step_send(struct connection *connection, long long now_ms)
 
 	if (n < 0 && errno == EAGAIN)
 		return STEP_WAIT;
+	if (n < 0 && errno != EINTR && connection->is_spare)
+		return report_again(connection, now_ms);
 	if (n < 0 && errno != EINTR && errno != EPIPE && errno != ECONNRESET)
 		return finish_report(connection, -errno, NULL, now_ms);
 	if (n > 0)
@@ -306,12 +366,15 @@ static enum step step_receive(struct connection *connection, long long now_ms)
 		LINE_SIZE_MAX - line->length, 0);
 	struct words words;
 	const char *end;
+	bool is_whole;
 	int outcome;
 
 	if (n < 0 && errno == EAGAIN)
 		return STEP_WAIT;
 	if (n < 0 && errno == EINTR)
 		return STEP_ON;
+	if (n <= 0 && connection->is_spare)
+		return report_again(connection, now_ms);
 	if (n <= 0)
 		return finish_report(
 			connection, n < 0 ? -errno : -ECONNRESET, NULL, now_ms);
@@ -321,7 +384,10 @@ static enum step step_receive(struct connection *connection, long long now_ms)
 		return STEP_ON;
 	if (!end)
 		return finish_report(connection, -EBADMSG, NULL, now_ms);
+	is_whole = end + 1 == line->text + line->length;
 	outcome = report_parse_answer(line->text, (size_t)(end - line->text), &words);
+	if (is_whole && (outcome == REPORT_GRANTED || outcome == REPORT_REFUSED))
+		leave_spare(connection);
 	return finish_report(connection, outcome, &words, now_ms);
 }
 

@@ -15,9 +15,11 @@
 struct connection;
 
 /* Takes over fd, a non-blocking stream socket.  Returns NULL, with fd closed, if there is
- * no memory.  options is borrowed.  Times are of CLOCK_MONOTONIC, in milliseconds. */
+ * no memory.  options is borrowed.  *spare is a connection to dracd that a login has left
+ * to the next one, or -1; it is the caller's, shared by all.  Times are of
+ * CLOCK_MONOTONIC, in milliseconds. */
 struct connection *connection_new(
-	int fd, const struct postlogin_options *options, long long now_ms);
+	int fd, const struct postlogin_options *options, int *spare, long long now_ms);
 
 /* NULL is a no-op.  Returns NULL. */
 struct connection *connection_free(struct connection *connection);

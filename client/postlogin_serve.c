@@ -58,6 +58,7 @@ struct server {
 	int listeners[LISTENERS_MAX];
 	unsigned listener_count;
 	int signals; /* a signalfd */
+	int spare;   /* a connection to dracd for the next login; -1 */
 	bool stopping;
 	long long accept_pause_ms; /* accept nothing before this time */
 	unsigned limit;            /* of connections at once */
@@ -224,7 +225,8 @@ static void warn(const struct postlogin_options *options)
 /* Takes over a connection from Dovecot; its request is mostly there already. */
 static void add_connection(struct server *server, int fd, long long now_ms)
 {
-	struct connection *connection = connection_new(fd, server->options, now_ms);
+	struct connection *connection =
+		connection_new(fd, server->options, &server->spare, now_ms);
 
 	if (!connection) {
 		postlogin_say("out of memory; a login is not let in");
@@ -362,7 +364,7 @@ static void run(struct server *server)
 
 int postlogin_serve(const struct postlogin_options *options)
 {
-	struct server server = {.options = options, .signals = -1};
+	struct server server = {.options = options, .signals = -1, .spare = -1};
 	struct status_record status;
 	int exit_status = EXIT_FAILURE;
 
@@ -382,6 +384,8 @@ int postlogin_serve(const struct postlogin_options *options)
 	}
 	if (server.signals >= 0)
 		close(server.signals);
+	if (server.spare >= 0)
+		close(server.spare);
 	free(server.connections);
 	free(server.polled);
 	return exit_status;

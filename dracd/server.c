@@ -209,3 +209,11 @@ unsigned server_connection_count(const struct server *server)
 {
 	return server->count;
 }
+
+bool server_is_owed(const struct server *server)
+{
+	for (const struct connection *at = server->connections; at; at = at->next)
+		if (!at->closing && (at->expected_place || at->holds > 0))
+			return true;
+	return false;
+}

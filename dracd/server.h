@@ -87,6 +87,10 @@ int server_stop_accepting(struct server *server) __attribute__((warn_unused_resu
 void *server_context(const struct server *server);
 unsigned server_connection_count(const struct server *server);
 
+/* True while some connection owes its first request or the rest of one, or has an answer
+ * to come. */
+bool server_is_owed(const struct server *server);
+
 /* ---- for protocols ---- */
 
 struct server *connection_server(const struct connection *connection);

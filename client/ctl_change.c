@@ -233,6 +233,7 @@ int ctl_flush(struct ctl_context *context)
 
 int ctl_reload(struct ctl_context *context)
 {
+	unsigned long long late;
 	struct words words;
 	struct line line;
 	int r, status;
@@ -240,7 +241,13 @@ int ctl_reload(struct ctl_context *context)
 	line_init(&line, "reload");
 	r = ask(context, &line, &words, &status);
 	if (r == CONTROL_OK) {
+		late = ctl_number(&words, "maps_late");
 		puts("reloaded");
+		if (late > 0)
+			fprintf(stderr,
+				"dracctl: %llu map%s not yet as configured: \"dracctl "
+				"maps\" and dracd's log tell why\n",
+				late, late == 1 ? " is" : "s are");
 		return CTL_DONE;
 	}
 	if (r == CONTROL_NO)

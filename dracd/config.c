@@ -16,6 +16,10 @@
 #include "dracd/cleanup.h"
 #include "dracd/config_internal.h"
 
+enum {
+	PROBLEMS_MAX = 1000
+};
+
 static void unref_config(struct config **config)
 {
 	config_unref(*config);
@@ -31,6 +35,8 @@ __attribute__((format(printf, 4, 0))) static void add_problem(struct problems *p
 
 	if (!is_warning)
 		problems->errors++;
+	if (problems->count >= PROBLEMS_MAX)
+		return; /* enough to mend; the rest is told the next time */
 	if (vasprintf(&text, format, arguments) < 0)
 		return;
 	grown = reallocarray(problems->items, problems->count + 1, sizeof(*grown));

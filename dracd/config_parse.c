@@ -179,8 +179,8 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt)
 	problem = check_value(option, value ? value : "");
 	if (!problem)
 		return 0;
-	if (asprintf(&text, "%s:%d: %s = %s: %s", loading->file, cfg->line, option->name,
-		    value ? value : "", problem) < 0)
+	if (asprintf(&text, "%s:%d: %s = %.100s: %s", loading->file, cfg->line,
+		    option->name, value ? value : "", problem) < 0)
 		text = NULL;
 	if (!text || !is_told(loading->problems, text))
 		problems_add_at(loading->problems, (unsigned)cfg->line, "%s",
@@ -257,8 +257,9 @@ static char *skip_quoted(char *at)
 	return *at ? at + 1 : at;
 }
 
-/* Overwrites comments (#, //) outside strings with spaces; lines stay where they are. */
-static void blank_comments(char *text)
+/* Overwrites comments outside strings with spaces; lines stay where they are.  False if
+ * one has no end. */
+static bool blank_comments(char *text)
 {
 	for (char *at = text; *at;) {
 		if (*at == '"' || *at == '\'') {
@@ -268,10 +269,18 @@ static void blank_comments(char *text)
 
 			blank(at, end);
 			at = end;
+		} else if (at[0] == '/' && at[1] == '*') {
+			char *end = strstr(at + 2, "*/");
+
+			if (!end)
+				return false;
+			blank(at, end + 2);
+			at = end + 2;
 		} else {
 			at++;
 		}
 	}
+	return true;
 }
 
 static char *skip_space(char *at)
@@ -335,9 +344,12 @@ static bool blank_statement(char *text, int line, const char *name)
 		return false;
 	end = at + strcspn(at, "\n");
 	for (; (at = strstr(at, name)) && at < end; at++) {
+		bool quoted = at > text && (at[-1] == '"' || at[-1] == '\'') &&
+			      at[length] == at[-1];
+
 		if ((at > text && is_name(at[-1])) || is_name(at[length]))
 			continue;
-		blank(at, skip_statement(at + length));
+		blank(at - quoted, skip_statement(at + length + quoted));
 		return true;
 	}
 	return false;
@@ -379,12 +391,20 @@ static int parse_text(struct loader *loader, char *text)
 	bool again = true;
 
 	while (again) {
+		size_t errors = problems->errors;
+		int r;
+
 		loader->unknown[0] = '\0';
 		loading = loader;
-		(void)cfg_parse_buf(loader->source->cfg, text);
+		r = cfg_parse_buf(loader->source->cfg, text);
 		loading = NULL;
 		if (loader->out_of_memory)
 			return -ENOMEM;
+		/* at an empty name it gives up without a word */
+		if (r != CFG_SUCCESS && !loader->unknown[0] && problems->errors == errors)
+			problems_add_at(problems, (unsigned)loader->source->cfg->line,
+				"%s:%d: an option without a name", loader->file,
+				loader->source->cfg->line);
 		if (!loader->unknown[0])
 			break;
 		again = told < UNKNOWN_MAX &&
@@ -417,7 +437,11 @@ static int parse_file(struct loader *loader)
 			loader->file);
 		return 0;
 	}
-	blank_comments(text);
+	if (!blank_comments(text)) {
+		problems_add(loader->problems, false, "%s: a comment has no end",
+			loader->file);
+		return 0;
+	}
 	return parse_text(loader, text);
 }
 

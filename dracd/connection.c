@@ -353,6 +353,14 @@ static struct peer read_peer(int fd)
 	return (struct peer){credentials.uid, credentials.gid, credentials.pid};
 }
 
+/* What a peer that takes no answers costs the kernel. */
+static void bound_output(int fd)
+{
+	const int octets = SEND_BUFFER;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &octets, sizeof(octets));
+}
+
 static void refuse(const struct protocol *protocol, int fd)
 {
 	if (protocol->no_room)
@@ -402,6 +410,7 @@ void connection_add(struct server *server, int fd)
 		refuse(protocol, fd);
 		return;
 	}
+	bound_output(fd);
 	connection_expect(connection);
 	if (protocol->opened && protocol->opened(connection, &connection->state) < 0)
 		close_connection(connection);

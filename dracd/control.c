@@ -2,6 +2,7 @@
 #include "dracd/control.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -206,28 +207,45 @@ static void control_flush(struct session *session, const struct words *words)
 	core_flush(&session->daemon->core, CONTROL_WAIT_USEC, done_flush, session);
 }
 
+/* A line holds it in any case: an octet takes three at most. */
+static void send_problem(struct session *session, const struct problem *problem)
+{
+	char text[640];
+	struct line line;
+
+	snprintf(text, sizeof(text), "%s", problem->text);
+	line_init(&line, problem->is_warning ? "warning" : "problem");
+	line_add(&line, "text", text);
+	control_send(session, &line);
+}
+
+static void done_reload(const struct outcome *outcome, void *context)
+{
+	struct line line;
+
+	line_init(&line, "OK");
+	line_add_bare(&line, "reloaded");
+	if (outcome->maps_late > 0)
+		line_add_number(&line, "maps_late", outcome->maps_late);
+	control_finish(context, &line);
+}
+
 static void control_reload(struct session *session, const struct words *words)
 {
 	struct problems problems = {0};
-	struct line line;
 	int r;
 
 	(void)words;
 	r = daemon_reload(session->daemon, &problems);
-	for (size_t i = 0; i < problems.count; i++) {
-		line_init(&line, problems.items[i].is_warning ? "warning" : "problem");
-		line_add(&line, "text", problems.items[i].text);
-		control_send(session, &line);
-	}
+	for (size_t i = 0; i < problems.count; i++)
+		send_problem(session, &problems.items[i]);
 	problems_done(&problems);
-	if (r < 0) {
+	if (r < 0)
 		control_fail(
 			session, "config", "the running configuration stays in force");
-		return;
-	}
-	line_init(&line, "OK");
-	line_add_bare(&line, "reloaded");
-	control_finish(session, &line);
+	else
+		core_settle(
+			&session->daemon->core, CONTROL_WAIT_USEC, done_reload, session);
 }
 
 static void control_blocks(struct session *session, const struct words *words)

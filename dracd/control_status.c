@@ -78,7 +78,7 @@ static void send_leases(struct session *session)
 	line_add_number(&line, "count", ipv4 + ipv6);
 	line_add_number(&line, "ipv4", ipv4);
 	line_add_number(&line, "ipv6", ipv6);
-	line_add_number(&line, "limit", core->config->max_leases);
+	line_add_number(&line, "limit", session->daemon->started->max_leases);
 	if (table_reader_begin(core->reader) == 0) {
 		if (table_next_expiry(core->reader, &after, &next) == 0)
 			line_add_number(&line, "next_end_ms",

@@ -204,6 +204,12 @@ static void on_committed(const struct table_state *state, void *context)
 	core_arm_timer(core, 0);
 }
 
+static void note_leaving(struct core *core)
+{
+	core->leaving = publisher_leaving_count(core->publisher);
+	core->left(core);
+}
+
 static void on_progress(void *context)
 {
 	struct core *core = context;
@@ -214,10 +220,8 @@ static void on_progress(void *context)
 		core_check_table(core, publisher_report(core->publisher, i)->table_error);
 	allow_delete(core);
 	core_check_waiters(core);
-	if (core->is_settling && publisher_is_settled(core->publisher)) {
-		core->is_settling = false;
-		core->settled(core);
-	}
+	if (publisher_leaving_count(core->publisher) != core->leaving)
+		note_leaving(core);
 	if (!core->is_ready && publisher_is_ready(core->publisher)) {
 		core->is_ready = true;
 		core->ready(core);
@@ -274,9 +278,7 @@ int core_set_config(struct core *core, struct config *config)
 	config_ref(config);
 	config_unref(core->config);
 	core->config = config;
-	core->is_settling = !publisher_is_settled(core->publisher);
-	if (!core->is_settling)
-		core->settled(core);
+	note_leaving(core);
 	(void)core_refresh_own(core); /* tried again within a minute */
 	if (lists)
 		rejudge(core);

@@ -58,11 +58,11 @@ struct core {
 	struct prefix_set shared; /* leases with more users than warn_users_per_address */
 	void (*ready)(
 		struct core *core); /* once all maps have been published, or tried */
-	/* after core_set_config(), once every map that is gone is withdrawn */
-	void (*settled)(struct core *core);
+	/* in core_set_config(), and whenever a map that is gone has been withdrawn */
+	void (*left)(struct core *core);
 	void *daemon; /* of the caller, for these two */
 	bool is_ready;
-	bool is_settling;
+	size_t leaving;      /* maps that are still to be withdrawn */
 	bool has_failed;     /* the table; dracd is ending */
 	bool blocks_unsaved; /* they are in force, but the file could not be written */
 };
@@ -98,6 +98,10 @@ void core_flush(struct core *core, uint64_t wait_usec, core_done *done, void *co
  * is changed. */
 int core_set_config(struct core *core, struct config *config)
 	__attribute__((warn_unused_result));
+
+/* Calls done() when all maps are as they should be now, those withdrawn that are gone,
+ * and after wait_usec at the latest. */
+void core_settle(struct core *core, uint64_t wait_usec, core_done *done, void *context);
 
 /* May address relay now?  The lease found, if any, is in *ret_lease (its deadline 0:
  * none). REASON_OK or why not, or a negative errno. */

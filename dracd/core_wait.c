@@ -154,6 +154,19 @@ void core_wait(struct request *request, uint64_t sequence)
 	}
 }
 
+void core_settle(struct core *core, uint64_t wait_usec, core_done *done, void *context)
+{
+	struct request *request = core_request_new(core, done, context);
+	struct outcome failed = {.error = -ENOMEM};
+
+	if (!request) {
+		done(&failed, context);
+		return;
+	}
+	request->wait_usec = wait_usec;
+	core_wait(request, core->state.sequence);
+}
+
 void core_drop_waiters(struct core *core)
 {
 	while (core->waiters) {

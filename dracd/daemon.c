@@ -142,12 +142,23 @@ static void notify_reloading(void)
 }
 
 /* The guardian is told of what is new before it is there, and forgets what is gone when
- * it is withdrawn. */
-static void on_settled(struct core *core)
+ * it is withdrawn: then the file may be somebody else's. */
+static void on_left(struct core *core)
 {
 	struct daemon *daemon = core->daemon;
+	size_t leaving = publisher_leaving_count(core->publisher);
+	struct config guarded = *core->config; /* borrows everything */
 
-	guardian_tell(&daemon->guardian, core->config, GUARDIAN_SET);
+	guarded.map_count += leaving;
+	guarded.maps = calloc(guarded.map_count + 1, sizeof(*guarded.maps));
+	if (!guarded.maps)
+		return; /* it withdraws more than it needs to */
+	for (size_t i = 0; i < leaving; i++)
+		guarded.maps[i] = *publisher_leaving(core->publisher, i);
+	for (size_t i = leaving; i < guarded.map_count; i++)
+		guarded.maps[i] = core->config->maps[i - leaving];
+	guardian_tell(&daemon->guardian, &guarded, GUARDIAN_SET);
+	free(guarded.maps);
 }
 
 /* Everything that can fail comes first. */
@@ -165,7 +176,7 @@ static int apply_config(
 	r = core_set_config(&daemon->core, config);
 	if (r < 0) {
 		daemon_drop_lookups(daemon, &lookups);
-		guardian_tell(&daemon->guardian, daemon->core.config, GUARDIAN_SET);
+		on_left(&daemon->core);
 	} else if (daemon->report) {
 		daemon_take_lookups(daemon, &lookups);
 	}
@@ -319,7 +330,7 @@ int daemon_start(struct daemon *daemon, const char *config_file, struct config *
 	core->config = config_ref(config);
 	daemon->config_file = config_file;
 	core->ready = serve;
-	core->settled = on_settled;
+	core->left = on_left;
 	core->daemon = daemon;
 	umask(0077);
 	if (geteuid() == 0)

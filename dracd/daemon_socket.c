@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "dracd/control.h"
 #include "dracd/daemon_internal.h"
@@ -158,6 +159,19 @@ static struct daemon_lookup *find_same(
 	return NULL;
 }
 
+/* What would fail at the rename, or take the name of a socket that is in use. */
+static int check_path(const struct daemon *daemon, const char *path)
+{
+	struct stat status;
+
+	if (strcmp(path, daemon->started->report.path) == 0 ||
+		strcmp(path, daemon->started->control.path) == 0)
+		return -EADDRINUSE;
+	if (lstat(path, &status) == 0 && !S_ISSOCK(status.st_mode))
+		return -ENOTSOCK;
+	return 0;
+}
+
 int daemon_prepare_lookups(struct daemon *daemon, struct config *config,
 	struct lookup_set *ret, struct problems *problems)
 {
@@ -169,7 +183,10 @@ int daemon_prepare_lookups(struct daemon *daemon, struct config *config,
 	for (size_t i = 0; i < config->lookup_count; i++) {
 		const struct lookup_settings *settings = &config->lookups[i];
 		struct daemon_lookup *lookup = find_same(&daemon->lookups, settings);
-		int r = lookup ? 0 : new_lookup(daemon, config, i, &lookup);
+		int r = lookup ? 0 : check_path(daemon, settings->socket.path);
+
+		if (!lookup && r == 0)
+			r = new_lookup(daemon, config, i, &lookup);
 
 		if (r < 0) {
 			problems_add(problems, false,
@@ -212,12 +229,15 @@ void daemon_take_lookups(struct daemon *daemon, struct lookup_set *set)
 	struct lookup_set old = daemon->lookups;
 
 	for (size_t i = 0; i < set->count; i++)
-		if (!holds(&old, set->items[i]))
+		if (!server_has_appeared(set->items[i]->server))
 			show(&old, set->items[i]);
 	daemon->lookups = *set;
 	for (size_t i = 0; i < old.count; i++)
 		if (!holds(&daemon->lookups, old.items[i]))
 			free_lookup(old.items[i]);
 	free(old.items);
+	for (size_t i = 0; i < daemon->lookups.count; i++)
+		server_set_limit(daemon->lookups.items[i]->server,
+			lookup_connections_max(daemon->lookups.count));
 	*set = (struct lookup_set){0};
 }

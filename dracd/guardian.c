@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "dracd/config_internal.h"
 #include "dracd/log.h"
 #include "dracd/map_file.h"
 
@@ -73,15 +74,42 @@ static int add_map(struct config *to, const struct map_config *map)
 		       : -ENOMEM;
 }
 
+static bool has_lookup(const struct config *config, const char *path)
+{
+	for (size_t i = 0; i < config->lookup_count; i++)
+		if (strcmp(config->lookups[i].socket.path, path) == 0)
+			return true;
+	return false;
+}
+
+static void drop_map(struct config *config, size_t index)
+{
+	struct map_config *map = &config->maps[index];
+
+	config_done_section(SCOPE_MAP, map);
+	memmove(map, map + 1, (--config->map_count - index) * sizeof(*map));
+}
+
+/* Of several maps with one path the last withdrawal is what stands there in the end, so
+ * one that is there already moves to the end. */
+static int add_newest_map(struct config *to, const struct map_config *map)
+{
+	for (size_t i = to->map_count; i > 0; i--)
+		if (config_same_map(&to->maps[i - 1], map))
+			drop_map(to, i - 1);
+	return add_map(to, map);
+}
+
 /* Adds the lookups and maps of from. */
 static int add_all(struct config *to, const struct config *from)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < from->lookup_count && r == 0; i++)
-		r = add_lookup(to, from->lookups[i].socket.path);
+		if (!has_lookup(to, from->lookups[i].socket.path))
+			r = add_lookup(to, from->lookups[i].socket.path);
 	for (size_t i = 0; i < from->map_count && r == 0; i++)
-		r = add_map(to, &from->maps[i]);
+		r = add_newest_map(to, &from->maps[i]);
 	return r;
 }
 
@@ -166,9 +194,9 @@ static int read_order(int pipe, struct config *ret)
 	}
 }
 
-/* Follows orders until dracd ends.  True if it has ended cleanly, false if the pipe ended
- * without a word. */
-static bool wait_for_end(int pipe, struct config **guarded)
+/* Follows orders until dracd ends.  1: it has ended cleanly; 0: the pipe has ended
+ * without a word; a negative errno: dracd lives, but cannot be guarded any more. */
+static int wait_for_end(int pipe, struct config **guarded)
 {
 	for (;;) {
 		struct config *told = new_guarded(NULL);
@@ -180,11 +208,12 @@ static bool wait_for_end(int pipe, struct config **guarded)
 			continue;
 		}
 		if (order == MESSAGE_ADD && add_all(*guarded, told) < 0)
-			log_message(LOG_ERR,
-				"the guardian is out of memory: it may not withdraw every map");
+			order = -ENOMEM;
 		config_unref(told);
+		if (order == -EPIPE)
+			return 0;
 		if (order != MESSAGE_ADD)
-			return order == MESSAGE_CLEAN;
+			return order == MESSAGE_CLEAN ? 1 : order;
 	}
 }
 
@@ -264,20 +293,28 @@ static bool withdraw_map(const struct map_config *config)
 	return r == 0;
 }
 
-/* Tries each map until it is withdrawn; but not for ever, as dracd waits for us to start.
- */
+/* Tries all maps, and those that fail again; but not for ever, as dracd waits for us to
+ * start. */
 static void withdraw_maps(const struct config *config)
 {
-	for (size_t i = 0; i < config->map_count; i++) {
-		unsigned tries = WITHDRAW_TRIES;
+	bool *done = calloc(config->map_count + 1, sizeof(*done));
+	size_t left = config->map_count;
 
-		while (!withdraw_map(&config->maps[i]) && --tries > 0)
+	for (unsigned i = 0; done && i < WITHDRAW_TRIES && left > 0; i++) {
+		if (i > 0)
 			usleep(WITHDRAW_WAIT_USEC);
-		if (tries == 0)
+		for (size_t n = 0; n < config->map_count; n++)
+			if (!done[n] && withdraw_map(&config->maps[n])) {
+				done[n] = true;
+				left--;
+			}
+	}
+	for (size_t n = 0; done && n < config->map_count; n++)
+		if (!done[n])
 			log_message(LOG_ERR,
 				"map %s: its leases stay open until dracd is back",
-				config->maps[i].name);
-	}
+				config->maps[n].name);
+	free(done);
 }
 
 /* ---- life ---- */
@@ -287,6 +324,7 @@ static void run_guardian(const struct config *started, int pipe)
 {
 	struct config *config = new_guarded(started);
 	sigset_t all;
+	int end;
 
 	if (!config)
 		_exit(1);
@@ -295,8 +333,11 @@ static void run_guardian(const struct config *started, int pipe)
 	sigprocmask(SIG_BLOCK, &all, NULL);
 	(void)setsid();
 	(void)prctl(PR_SET_NAME, "dracd-guardian");
-	if (wait_for_end(pipe, &config))
-		_exit(0);
+	end = wait_for_end(pipe, &config);
+	if (end < 0)
+		log_errno(LOG_ERR, end, "the guardian cannot follow dracd");
+	if (end != 0)
+		_exit(end < 0);
 	log_message(LOG_ERR,
 		"dracd has died; withdrawing its leases from %zu lookups and %zu "
 		"maps",

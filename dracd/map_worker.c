@@ -207,6 +207,8 @@ void map_worker_wake(struct map_worker *worker, unsigned why, uint64_t due,
 	worker->config = config_ref(config);
 	worker->blocks = blocks_ref(blocks);
 	worker->why |= why;
+	if (why & WAKE_LEAVE)
+		worker->retry_at = worker->retry_usec = 0;
 	if (due < worker->due)
 		worker->due = due;
 	pthread_cond_signal(&worker->wake);

@@ -166,8 +166,14 @@ static const char *parse_text(const struct option *option, const char *text, voi
 
 static const char *parse_path(const struct option *option, const char *text, void *field)
 {
+	size_t length = strlen(text);
+
 	if (*text && *text != '/')
 		return "must be an absolute path";
+	/* one file, one spelling: maps are told apart by it */
+	if (strstr(text, "//") || strstr(text, "/./") || strstr(text, "/../") ||
+		(length > 1 && text[length - 1] == '/'))
+		return "must be written without //, /./, /../ and a / at its end";
 	return parse_text(option, text, field);
 }
 
@@ -177,6 +183,8 @@ static const char *parse_socket_path(
 	/* room for the temporary name while it is bound */
 	if (strlen(text) + 8 > sizeof(((struct sockaddr_un *)NULL)->sun_path))
 		return "too long for a unix socket (at most 99 octets)";
+	if (strlen(text) > 4 && strcmp(text + strlen(text) - 4, ".new") == 0)
+		return "must not end in .new: so a socket is called while it is made";
 	return *text ? parse_path(option, text, field) : "must not be empty";
 }
 

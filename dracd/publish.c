@@ -75,13 +75,14 @@ static struct watched *new_watched(
 	return map;
 }
 
-/* Two workers must not write one file. */
-static bool is_path_free(const struct publisher *publisher, const char *path)
+/* The map that still has the path; two workers must not write one file. */
+static const struct watched *find_leaving(
+	const struct publisher *publisher, const char *path)
 {
 	for (const struct watched *at = publisher->leaving; at; at = at->next)
 		if (strcmp(at->map->path, path) == 0)
-			return false;
-	return true;
+			return at;
+	return NULL;
 }
 
 /* On a worker's thread. */
@@ -110,22 +111,30 @@ static int start_worker(struct watched *map)
 	return r;
 }
 
+static void start_if_free(struct watched *map)
+{
+	const struct watched *before = find_leaving(map->publisher, map->map->path);
+	int r;
+
+	if (before) {
+		map->report.error = before->report.error;
+		map->report.step = "withdraw what was before it at";
+		return;
+	}
+	r = start_worker(map);
+	if (r < 0 && r != map->report.error)
+		log_errno(LOG_ERR, r, "map %s: cannot start its thread; retrying",
+			map->map->name);
+	map->report.error = r;
+	map->report.step = "start the thread of";
+}
+
 /* Starts what could not be before; what fails is tried again at the next wake. */
 static void start_workers(struct publisher *publisher)
 {
-	for (size_t i = 0; i < publisher->count; i++) {
-		struct watched *map = publisher->maps[i];
-		int r;
-
-		if (map->worker || !is_path_free(publisher, map->map->path))
-			continue;
-		r = start_worker(map);
-		if (r < 0 && r != map->report.error)
-			log_errno(LOG_ERR, r, "map %s: cannot start its thread; retrying",
-				map->map->name);
-		map->report.error = r;
-		map->report.step = r < 0 ? "start the thread of" : NULL;
-	}
+	for (size_t i = 0; i < publisher->count; i++)
+		if (!publisher->maps[i]->worker)
+			start_if_free(publisher->maps[i]);
 }
 
 /* Frees the maps that have been withdrawn; then the next may have their paths. */
@@ -146,6 +155,7 @@ static void see_off(struct publisher *publisher)
 			map->map->name);
 		*at = map->next;
 		free_watched(map);
+		publisher->leaving_count--;
 	}
 	start_workers(publisher);
 }
@@ -160,6 +170,7 @@ static void send_off(struct publisher *publisher, struct watched *map)
 	}
 	map->next = publisher->leaving;
 	publisher->leaving = map;
+	publisher->leaving_count++;
 	map_worker_wake(map->worker, WAKE_LEAVE, UINT64_MAX, publisher->config,
 		publisher->blocks);
 }
@@ -301,7 +312,8 @@ int publisher_set_config(struct publisher *publisher, struct config *config, boo
 	publisher->config = config;
 	replace_maps(publisher, maps, config->map_count);
 	/* static files are looked at too */
-	publisher_wake(publisher, WAKE_CHANGES | (rebuild ? WAKE_REBUILD : 0));
+	publisher_wake(
+		publisher, WAKE_CHANGES | (rebuild ? WAKE_REBUILD | WAKE_REVOKED : 0));
 	return 0;
 }
 
@@ -337,9 +349,19 @@ bool publisher_is_ready(const struct publisher *publisher)
 	return true;
 }
 
-bool publisher_is_settled(const struct publisher *publisher)
+size_t publisher_leaving_count(const struct publisher *publisher)
 {
-	return publisher->leaving == NULL;
+	return publisher->leaving_count;
+}
+
+const struct map_config *publisher_leaving(
+	const struct publisher *publisher, size_t index)
+{
+	const struct watched *at = publisher->leaving;
+
+	while (index-- > 0)
+		at = at->next;
+	return at->map;
 }
 
 bool publisher_cannot_leave(const struct publisher *publisher)
@@ -373,11 +395,15 @@ unsigned publisher_late(
 	for (size_t i = 0; i < publisher->count; i++) {
 		const struct map_report *report = &publisher->maps[i]->report;
 
+		/* one that cannot start yet is told by the one that does not leave */
 		if (report->error)
 			failed++;
-		else if (report->sequence < sequence || !report->has_published)
+		else if (publisher->maps[i]->worker &&
+			 (report->sequence < sequence || !report->has_published))
 			late++;
 	}
+	for (const struct watched *at = publisher->leaving; at; at = at->next)
+		++*(at->report.error ? &failed : &late);
 	*ret_failed = failed;
 	return late;
 }

@@ -36,8 +36,10 @@ int publisher_set_config(struct publisher *publisher, struct config *config, boo
 
 void publisher_set_blocks(struct publisher *publisher, struct blocks *blocks);
 
-/* True unless a map of an earlier configuration is still to be withdrawn. */
-bool publisher_is_settled(const struct publisher *publisher);
+/* The maps of earlier configurations that are still to be withdrawn. */
+size_t publisher_leaving_count(const struct publisher *publisher);
+const struct map_config *publisher_leaving(
+	const struct publisher *publisher, size_t index);
 
 /* True if that has been tried in vain. */
 bool publisher_cannot_leave(const struct publisher *publisher);

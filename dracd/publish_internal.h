@@ -23,8 +23,8 @@ struct publisher {
 	sd_event_source *source;
 	size_t count;
 	struct watched **maps;
-	struct watched
-		*leaving; /* that the configuration no longer has: being withdrawn */
+	size_t leaving_count;
+	struct watched *leaving; /* no longer in the configuration: being withdrawn */
 };
 
 /* Copies the worker's report, and logs what is new in it; lets the store drop what of the

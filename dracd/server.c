@@ -105,6 +105,16 @@ int server_appear(struct server *server)
 	return r;
 }
 
+void server_set_limit(struct server *server, unsigned connections_max)
+{
+	server->settings.connections_max = connections_max;
+}
+
+bool server_has_appeared(const struct server *server)
+{
+	return server->has_name || server->settings.inherited_fd >= 0;
+}
+
 void server_replaced(struct server *server)
 {
 	server->is_replaced = true;

@@ -73,6 +73,11 @@ int server_open(sd_event *event, const struct server_settings *settings,
 /* Gives the socket its name; one that has it is replaced.  0 or a negative errno. */
 int server_appear(struct server *server) __attribute__((warn_unused_result));
 
+/* From now on no further connections beyond so many. */
+void server_set_limit(struct server *server, unsigned connections_max);
+
+bool server_has_appeared(const struct server *server);
+
 /* The name has been given to another server, so it is not ours to remove any more. */
 void server_replaced(struct server *server);
 

@@ -5,9 +5,10 @@
 #include "dracd/server.h"
 
 enum {
-	READ_SIZE = 16 * 1024, /* read at once, beyond what is left of before */
-	READY_MAX = 64,        /* connections served per turn of the loop */
-	REQUEST_SECONDS = 10,  /* for a request to become whole */
+	READ_SIZE = 16 * 1024,   /* read at once, beyond what is left of before */
+	SEND_BUFFER = 16 * 1024, /* of the kernel, which doubles it */
+	READY_MAX = 64,          /* connections served per turn of the loop */
+	REQUEST_SECONDS = 10,    /* for a request to become whole */
 };
 
 struct connection {

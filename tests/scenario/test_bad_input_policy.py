@@ -75,7 +75,7 @@ WORDS = [
     Row("HTTP", b"GET / HTTP/1.0\n\nGET / HTTP/1.0\n\n", (DUNNO, DUNNO)),
     no("octets that are no text", bytes(set(range(256)) - {10}) + b"\n"),
     no("many lines that are none", b"x\n" * 8000),
-    Row("only LFs", b"\n" * 250, (DUNNO,) * 250),
+    Row("only LFs", b"\n" * 100, (DUNNO,) * 100),
     Row("bad ones among good", (REQUEST + CLIENT + b"\n" + CLIENT + b"\n") * 100, (OK, DUNNO) * 100),
     yes("request twice, the same", REQUEST + REQUEST + CLIENT),
     yes("address before request", CLIENT + REQUEST),

@@ -321,6 +321,8 @@ ADDRESS             ENDS IN  USERS              SERVICE  LOGINS  SINCE
 
     def test_reload(self):
         self.check(["reload"], "OK reloaded\n", "reload", 0, "reloaded\n")
+        self.check(["reload"], "OK reloaded maps_late=1\n", "reload", 0, "reloaded\n",
+                   'dracctl: 1 map is not yet as configured: "dracctl maps" and dracd\'s log tell why\n')
         self.check(["reload"], "warning text=map_x%20needs%20a%20restart\nOK reloaded\n",
                    "reload", 0, "reloaded\n", "map_x needs a restart\n")
         self.check(["reload"],

@@ -88,6 +88,29 @@ class Lookups(Reload):
         self.assertEqual(self.dracd.socketmap("203.0.113.9"), "5:OK OK", "it is still there")
         self.assertRegex(self.dracd.login("203.0.113.8"), "left_ms=(1800000|1799[0-9]{3})$")
 
+    def test_path_that_is_no_socket_changes_nothing(self):
+        os.mkdir(self.dracd.path("more"))
+        self.reload(POLICY + 'lookup more {{ protocol = policy path = "{dir}/more" }}\n',
+                    f"problem text=lookup%20more:%20cannot%20open%20socket%20{self.dracd.path('more')}:%20"
+                    "Socket%20operation%20on%20non-socket",
+                    "ERR reason=config text=the%20running%20configuration%20stays%20in%20force")
+        self.assertEqual(self.dracd.socketmap("203.0.113.9"), "5:OK OK")
+
+    def test_the_report_socket_cannot_be_taken_over(self):
+        """Not even where drac.conf has another one for the next start."""
+        moved = WITHOUT_LOOKUPS.replace("{dir}/report", "{dir}/elsewhere") + "\n"
+        self.dracd.write_config('lookup x {{ protocol = policy path = "{dir}/report" }}\n'
+                                .format(dir=self.dracd.directory), base=moved)
+        self.assertIn("Address%20already%20in%20use", self.dracd.control("reload")[-2])
+        self.assertTrue(self.dracd.login("203.0.113.8").startswith("OK granted"))
+
+    def test_very_long_value_does_not_hide_the_other_problems(self):
+        self.configure(f"lease_time = {'x' * 5000}\nmode = off\n")
+        problems = self.dracd.control("reload")
+        self.assertEqual(len(problems), 3, problems)
+        self.assertIn("lease_time", problems[0])
+        self.assertIn("mode%20=%20off", problems[1])
+
     def test_bad_file_changes_nothing_and_all_is_told(self):
         self.configure("lease_time = 5s\nlease_tyme = 6s\nmode = maybe\n")
         done = self.dracctl("reload")
@@ -176,11 +199,58 @@ class Maps(Reload):
     def test_map_that_cannot_be_withdrawn_is_an_alarm_until_it_is(self):
         self.start_with(self.ONE)
         shutil.rmtree(self.dracd.path("maps"))
-        self.reload(POLICY + SOCKETMAP)
+        self.reload(POLICY + SOCKETMAP, "OK reloaded maps_late=1")
         self.dracd.wait_for(lambda: self.dracctl("status").returncode == 2, "the alarm")
         self.assertIn("map one: cannot ", self.dracd.text())
         # the next try finds that there is no directory any more, and so no map
         self.dracd.wait_for(lambda: self.dracctl("status").returncode == 0, "the end of the alarm")
+
+    def stuck(self):
+        """Map one, which holds a lease, is no longer configured and cannot be withdrawn."""
+        self.start_with(self.ONE)
+        os.chmod(self.dracd.path("maps"), 0o777)  # dracd writes no map where others may
+        self.configure(POLICY + SOCKETMAP)
+
+    def test_who_is_revoked_is_told_of_a_map_that_is_stuck(self):
+        self.stuck()
+        self.assertEqual(self.dracd.control("reload"), ["OK reloaded maps_late=1"])
+        self.assertIn("maps_late=1", self.dracd.control("revoke address=203.0.113.9")[-1])
+        os.chmod(self.dracd.path("maps"), 0o755)
+        self.wait_for_map("one", lambda rows: rows == {})
+
+    def test_successor_of_a_map_that_is_stuck_holds_up_nobody(self):
+        self.stuck()
+        self.dracd.control("reload")
+        self.configure(POLICY + SOCKETMAP + self.ONE.replace("}}", " interval = 1s }}"))
+        self.dracd.control("reload")
+        maps = self.dracd.control("maps")
+        self.assertIn("state=error", maps[0])
+        self.assertIn("withdraw", maps[0])
+        answer = self.dracd.login("203.0.113.7", "wait_ms=20000")
+        self.assertIn("published=no", answer)
+        os.chmod(self.dracd.path("maps"), 0o755)
+        self.wait_for_map("one", lambda rows: len(rows) == 2)
+
+    def test_deny_does_not_wait_for_the_interval(self):
+        slow = self.ONE.replace("}}", " interval = 60s end_interval = 60s }}")
+        self.start_with(slow)
+        self.reload(POLICY + SOCKETMAP + slow + 'deny = {{"203.0.113.9"}}\n')
+        self.wait_for_map("one", lambda rows: rows == {})
+
+    def test_guardian_leaves_alone_what_dracd_has_given_up(self):
+        self.start_with(self.ONE + self.TWO)
+        os.mkdir(self.dracd.path("other"), 0o755)
+        moved = self.TWO.replace("maps/two", "other/two")
+        self.reload(POLICY + SOCKETMAP + moved)  # from here on there is one that cannot leave
+        os.chmod(self.dracd.path("other"), 0o777)
+        self.configure(POLICY + SOCKETMAP)
+        self.assertEqual(self.dracd.control("reload"), ["OK reloaded maps_late=1"])
+        with open(self.dracd.path("maps/one.db"), "w") as file:
+            file.write("the administrator's own")
+        self.dracd.stop(signal.SIGKILL)
+        self.dracd.wait_for_log("its leases stay open until dracd is back")
+        with open(self.dracd.path("maps/one.db")) as file:
+            self.assertEqual(file.read(), "the administrator's own")
 
     def test_killed_after_a_reload_it_withdraws_what_is_in_force(self):
         self.start_with(self.ONE)

@@ -169,6 +169,14 @@ static void test_problems_with_lines(void **state)
 		{"map a {\n keys = exim4\n}", 2, "keys = exim4: must be postfix"},
 		{"map a {\n mode = 9\n}", 2, "mode = 9: must be an octal mode"},
 		{"mode = \"enforce", 1, ""},
+		/* libconfuse gives up here without a word */
+		{"mode = enforce\n\"\"\ndeny = {\"10.0.0.0/8\"}\n", 2,
+			"an option without a name"},
+		{"\n\"lease tyme\" = 5s\n", 2, "unknown option 'lease tyme'"},
+		{"state_directory = \"/var//lib\"", 1,
+			"state_directory = /var//lib: must be written without"},
+		{"report_socket = \"/run/x.new\"", 1,
+			"report_socket = /run/x.new: must not end in .new"},
 	};
 	struct world *world = *state;
 
@@ -234,6 +242,40 @@ static void test_all_problems_are_told_at_once(void **state)
 	for (size_t i = 1; i < 8; i++)
 		assert_true(world->problems.items[i].line >=
 			    world->problems.items[i - 1].line);
+}
+
+static void test_comments(void **state)
+{
+	struct world *world = *state;
+
+	assert_int_equal(load(world, "/* one\n \" two */ mode = observe # three /*\n"
+				     "// four\nlease_time = 5s /**/\n"),
+		0);
+	assert_int_equal(world->config->mode, MODE_OBSERVE);
+	assert_int_equal(world->config->lease_time_usec, 5 * USEC_PER_SEC);
+	assert_int_equal(
+		load(world, "mode = observe /* no end\nlease_time = 5s\n"), -EINVAL);
+	assert_non_null(strstr(world->problems.items[0].text, "a comment has no end"));
+}
+
+static void test_a_long_list_of_bad_values(void **state)
+{
+	enum {
+		SIZE = 40000 * 16
+	};
+
+	struct world *world = *state;
+	char *text = calloc(SIZE, 1);
+	size_t length = (size_t)snprintf(text, SIZE, "deny = {");
+
+	for (unsigned i = 0; i < 30000; i++)
+		length +=
+			(size_t)snprintf(text + length, SIZE - length, "\"%u/33\",\n", i);
+	snprintf(text + length, SIZE - length, "\"x\"}\n");
+	assert_int_equal(load(world, text), -EINVAL);
+	assert_in_range(world->problems.count, 900, 1000);
+	assert_true(world->problems.errors > world->problems.count);
+	free(text);
 }
 
 /* More than anyone wants to read; and what cannot be blanked does not go on for ever. */
@@ -388,6 +430,8 @@ int main(void)
 		TEST(test_all_values_are_told_at_once),
 		TEST(test_all_problems_are_told_at_once),
 		TEST(test_very_many_unknown),
+		TEST(test_comments),
+		TEST(test_a_long_list_of_bad_values),
 		TEST(test_between_options),
 		TEST(test_further_files),
 		TEST(test_no_file),

@@ -162,7 +162,7 @@ $(bench_programs): $B/tests/bench/%: $B/tests/bench/%.o $$(foreach m,$$(bench_$$
 
 # Under script-login it stands where drac-postlogin stands, so it is linked in the same way.
 $B/tests/bench/exec_only: $(call obj,tests/bench/exec_only.c)
-	$(CC) $(if $(SAN),$(all_ldflags),$(filter-out -pie,$(all_ldflags))) $(postlogin_static) -o $@ $^
+	$(CC) $(filter-out $(if $(SAN),,-pie) -Wl$(comma)--wrap=_exit,$(all_ldflags)) $(postlogin_static) -o $@ $^
 
 # It is loaded into programs that have their sanitizers already.
 $B/tests/bench/slow_sync.so: tests/bench/slow_sync.c Makefile

@@ -1,5 +1,6 @@
 /* The way of a login: may it have a lease, store it, tell the publisher, answer. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dracd/core_internal.h"
@@ -91,6 +92,25 @@ static void note_granted(const struct request *request, struct counters *counter
 	note_shared(request->core, &outcome->lease);
 }
 
+/* The mail user waits for the answer, so it goes before the log. */
+static void finish_granted(
+	struct request *request, struct counters *counters, uint64_t sequence)
+{
+	struct core *core = request->core;
+
+	if (request->wait_usec == 0) {
+		request->done(&request->outcome, request->context);
+		note_granted(request, counters);
+		free(request);
+		return;
+	}
+	note_granted(request, counters);
+	/* a third of his time for the pause between publications, the rest for writing */
+	publisher_wake_by(core->publisher, WAKE_CHANGES,
+		clock_add(request->outcome.time.boot_usec, request->wait_usec / 3));
+	core_wait(request, sequence);
+}
+
 static void done_login(struct store_op *op)
 {
 	struct request *request = op->context;
@@ -115,16 +135,8 @@ static void done_login(struct store_op *op)
 	} else if (outcome->reason != REASON_OK) {
 		note_refused(core, &request->login, outcome->reason, now);
 	} else {
-		note_granted(request, counters);
-		if (request->wait_usec > 0) {
-			/* a third of his time for the pause between publications,
-			 * the rest for writing */
-			publisher_wake_by(core->publisher, WAKE_CHANGES,
-				clock_add(
-					outcome->time.boot_usec, request->wait_usec / 3));
-			core_wait(request, sequence);
-			return;
-		}
+		finish_granted(request, counters, sequence);
+		return;
 	}
 	core_answer(request);
 }

@@ -3,8 +3,8 @@
     tests/run-namespaced python3 -m tests.bench.hooks [quick]
 
 One Dovecot for each way of running the helper, all at the same time; in each round each is logged
-in to once, in random order, from an address that nobody has used before. dracd's state lies on the
-file system of build/, so that durability = full costs what it costs there.
+in to once, in random order, by somebody new from an address that nobody has used before. dracd's state
+lies on the file system of build/, so that durability = full costs what it costs there.
 """
 
 import os
@@ -100,13 +100,19 @@ def install_programs(site_roots):
     shutil.copy(programs.program("exec_only"), site_roots.mail + EXEC_ONLY)
 
 
-def login(network, client, port):
+def add_people(count):
+    """Accounts beside the site's: a login each, as people who read their mail are many."""
+    dovecot.USERS += "".join(f"person{number}:{{PLAIN}}secret:5001:5001::/srv/mail/alice::\n"
+                             for number in range(count))
+
+
+def login(network, client, user, port):
     """Milliseconds from LOGIN to its reply. Returns when the server has ended the session: the next
     login is not to meet what is left of this one."""
     with dialogue.Lines(network, client, port) as session:
         session.receive()
         started = time.monotonic()
-        session.send("a LOGIN alice secret")
+        session.send(f"a LOGIN {user} secret")
         line = session.receive()
         while not line.startswith("a "):
             line = session.receive()
@@ -121,11 +127,11 @@ def login(network, client, port):
 
 def measure(site, servers, count):
     """The latencies of `count` logins at each, in ms, by name."""
-    addresses = (f"2001:db8:1:{number >> 16:x}::{number & 0xffff:x}" for number in range(1, 1 << 24))
+    people = ((f"2001:db8:1:{number >> 16:x}::{number & 0xffff:x}", f"person{number}") for number in range(1 << 24))
     latencies = {server.mode: [] for server in servers}
     for turn in range(WARM_UP + count):
         for server in random.sample(servers, len(servers)):
-            ms = login(site.network, next(addresses), server.ports()[0])
+            ms = login(site.network, *next(people), server.ports()[0])
             if turn >= WARM_UP:
                 latencies[server.mode].append(ms)
     return latencies
@@ -158,6 +164,7 @@ def main():
     count = 60 if sys.argv[1:] == ["quick"] else 500
     with programs.directory() as folder:
         os.chmod(folder, 0o755)
+        add_people((WARM_UP + count) * len(recipes()))
         site = Site("")
         install_programs(site.roots)
         levels = [Level(site.roots, level, f"{folder}/{level}") for level in LEVELS]

@@ -12,7 +12,7 @@ PORTS = {"script": {"imap": 143, "pop3": 110}, "serve": {"imap": 1143, "pop3": 1
 
 # mallory is the user whose userdb entry claims another address.
 CLAIMED_ADDRESS = "203.0.113.250"
-_USERS = f"""\
+USERS = f"""\
 alice:{{PLAIN}}secret:5001:5001::/srv/mail/alice::
 bob:{{PLAIN}}secret:5002:5002::/srv/mail/bob::
 mallory:{{PLAIN}}secret:5003:5003::/srv/mail/mallory::userdb_ip={CLAIMED_ADDRESS}
@@ -146,7 +146,7 @@ class Dovecot:
             shutil.copy(self._helper, self._root + dracd.HELPER)
         for user in ("alice", "bob", "mallory", "anonymous"):
             roots.make_directory(f"{self._root}/srv/mail/{user}", user, mode=0o700)
-        roots.write_file(f"{self._root}/etc/dovecot/users", _USERS)
+        roots.write_file(f"{self._root}/etc/dovecot/users", USERS)
         path = f"/etc/dovecot/{self.mode}.conf"
         roots.write_file(self._root + path, self._configuration())
         self._process = process.Process(

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import unittest
 
 BUILD = os.environ.get("B", "build/out")
 DRACD = os.path.abspath(os.path.join(BUILD, "dracd", "dracd"))
@@ -185,3 +186,13 @@ class Dracd:
         if len(set(answers.values())) != 1:
             raise AssertionError(f"{address}: {answers}")
         return answers["policy"]
+
+
+class Case(unittest.TestCase):
+    """A case with a dracd that runs; `config` is added to its drac.conf."""
+    config = ""
+
+    def setUp(self):
+        self.dracd = Dracd(self.config)
+        self.addCleanup(self.dracd.remove)
+        self.dracd.start()

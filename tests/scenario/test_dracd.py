@@ -5,16 +5,7 @@ import subprocess
 import time
 import unittest
 
-from dracd_box import DRACD, Dracd, fields
-
-
-class Case(unittest.TestCase):
-    config = ""
-
-    def setUp(self):
-        self.dracd = Dracd(self.config)
-        self.addCleanup(self.dracd.remove)
-        self.dracd.start()
+from dracd_box import DRACD, Case, Dracd, fields
 
 
 class Logins(Case):

@@ -3,21 +3,14 @@ import os
 import subprocess
 import unittest
 
-from dracd_box import PATIENCE, Dracd, fields
+from dracd_box import PATIENCE, Case, Dracd, fields
 
 DRACCTL = os.path.abspath(os.path.join(os.environ.get("B", "build/out"), "client", "dracctl"))
 HEADER = "username\tproto\tpid\tip\n"
 LEASE_MS = 1800000
 
 
-class Case(unittest.TestCase):
-    config = ""
-
-    def setUp(self):
-        self.dracd = Dracd(self.config)
-        self.addCleanup(self.dracd.remove)
-        self.dracd.start()
-
+class Sessions(Case):
     def ask(self, line):
         with self.dracd.stream("report") as report:
             return report.ask(line)
@@ -36,7 +29,7 @@ class Case(unittest.TestCase):
         return done.returncode, done.stdout, done.stderr
 
 
-class Renewals(Case):
+class Renewals(Sessions):
     def test_a_live_lease_is_extended_and_nothing_else_of_it_changes(self):
         before = fields(self.dracd.login("203.0.113.9", "user=bob service=imap ttl_ms=60000"))
         row = self.lease("203.0.113.9")
@@ -107,7 +100,7 @@ class Renewals(Case):
                         .startswith("OK renewed address=203.0.113.9 "))
 
 
-class Networks(Case):
+class Networks(Sessions):
     config = "ipv6_prefix = 64\nservice pop3 { lease = yes lease_time = 120m }\n"
 
     def test_the_lease_of_a_network_and_the_time_of_a_service(self):
@@ -117,7 +110,7 @@ class Networks(Case):
         self.assertGreater(int(fields(answer)["left_ms"]), 7100000)
 
 
-class Map(Case):
+class Map(Sessions):
     config = 'map m {{ type = hash keys = postfix path = "{dir}/state/m" }}\n'
 
     def setUp(self):
@@ -148,7 +141,7 @@ class Map(Case):
         self.assertEqual(self.map_file(), written)
 
 
-class Command(Case):
+class Command(Sessions):
     def test_each_session_finds_its_lease(self):
         for n in range(200):
             self.dracd.login(f"198.51.100.{n}", f"user=u{n} service=imap ttl_ms=60000")
@@ -202,7 +195,7 @@ class Command(Case):
         self.assertIn("dracd is not running", err)
 
 
-class NoReporter(Case):
+class NoReporter(Sessions):
     config = 'reporters = {"65533"}\n'
 
     def test_not_among_the_reporters(self):

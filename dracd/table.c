@@ -16,7 +16,7 @@
 #include "dracd/table_internal.h"
 
 enum {
-	FORMAT_VERSION = 1,
+	FORMAT_VERSION = 2,
 	FORMAT_SIZE = 1 + 16 + 3 * 8
 };
 
@@ -87,24 +87,22 @@ int table_open_databases(struct table *table, MDB_txn *txn, bool create)
 		{"users", &table->users},
 		{"expiry", &table->expiry},
 		{"changes", &table->changes},
-		{"meta", &table->meta},
 	};
 
-	for (size_t i = 0; i < sizeof(databases) / sizeof(databases[0]); i++) {
-		int r = mdb_dbi_open(txn, databases[i].name, create ? MDB_CREATE : 0,
-			databases[i].dbi);
+	/* the unnamed one, which every commit writes anyway: it lists the others */
+	int r = table_result(mdb_dbi_open(txn, NULL, 0, &table->main));
 
-		if (r != 0)
-			return table_result(r);
-	}
-	return 0;
+	for (size_t i = 0; i < sizeof(databases) / sizeof(databases[0]) && r == 0; i++)
+		r = table_result(mdb_dbi_open(txn, databases[i].name,
+			create ? MDB_CREATE : 0, databases[i].dbi));
+	return r;
 }
 
 int table_read_meta(struct table *table, MDB_txn *txn, struct meta *ret)
 {
 	MDB_val key = table_value("state", 5), value;
 	const uint8_t *at;
-	int r = table_result(mdb_get(txn, table->meta, &key, &value));
+	int r = table_result(mdb_get(txn, table->main, &key, &value));
 
 	if (r != 0)
 		return r;
@@ -129,7 +127,7 @@ int table_write_meta(struct table *table)
 	table_put_be64(record + 25, meta->sequence);
 	table_put_be64(record + 33, meta->feed_tail);
 	value = table_value(record, sizeof(record));
-	return table_result(mdb_put(table->txn, table->meta, &key, &value, 0));
+	return table_result(mdb_put(table->txn, table->main, &key, &value, 0));
 }
 
 void table_count(struct table *table, const struct address *key, int difference)
@@ -148,6 +146,18 @@ static int count_row(const struct lease *lease, void *context)
 	return 0;
 }
 
+/* A new table, or one of another format, which has its state elsewhere. */
+static int start_state(struct table *table)
+{
+	MDB_stat leases;
+	int r = table_result(mdb_stat(table->txn, table->leases, &leases));
+
+	if (r == 0 && leases.ms_entries > 0)
+		r = -EUCLEAN;
+	memcpy(table->current.boot_id, table->settings.boot_id, 16);
+	return r;
+}
+
 /* In the first transaction: set up or read the state, and carry it into this boot. */
 static int start_table(struct table *table, struct moment now, uint64_t *ret_dropped)
 {
@@ -157,10 +167,8 @@ static int start_table(struct table *table, struct moment now, uint64_t *ret_dro
 	r = table_open_databases(table, table->txn, true);
 	if (r == 0)
 		r = table_read_meta(table, table->txn, &table->current);
-	if (r == TABLE_NOT_FOUND) {
-		memcpy(table->current.boot_id, table->settings.boot_id, 16);
-		r = 0;
-	}
+	if (r == TABLE_NOT_FOUND)
+		r = start_state(table);
 	if (r == 0 && memcmp(table->current.boot_id, table->settings.boot_id, 16) != 0)
 		r = table_rebase(table, now, ret_dropped);
 	if (r == 0)

@@ -11,10 +11,9 @@
 enum {
 	USER_KEY_SIZE = 8 + LEASE_KEY_SIZE,
 	EXPIRY_KEY_SIZE = 8 + LEASE_KEY_SIZE,
-	META_SIZE = 64, /* more than any record of meta */
 };
 
-/* The row "state" of meta. */
+/* The row "state". */
 struct meta {
 	uint8_t boot_id[16];
 	uint64_t heartbeat_wall_usec; /* of the last commit */
@@ -24,7 +23,7 @@ struct meta {
 
 struct table {
 	MDB_env *env;
-	MDB_dbi leases, users, expiry, changes, meta;
+	MDB_dbi main, leases, users, expiry, changes;
 	struct table_settings settings;
 	MDB_txn *txn; /* of the writer */
 	struct moment now;

@@ -53,8 +53,7 @@ static size_t named_octets(MDB_txn *txn, const char *name, size_t *ret_rows)
 
 int main(int argc, char *argv[])
 {
-	static const char *const names[] = {
-		"leases", "users", "expiry", "changes", "meta"};
+	static const char *const names[] = {"leases", "users", "expiry", "changes"};
 	size_t octets, rows = 0;
 	MDB_envinfo info;
 	MDB_env *env;

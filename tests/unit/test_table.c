@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -328,6 +329,51 @@ static void test_damage_is_found(void **state)
 	assert_int_equal(table_check(&world->settings, 30), -EUCLEAN);
 }
 
+/* Changes the row "state" of a closed table: deletes it, or writes its first octet. */
+static void change_state(const struct world *world, bool delete, uint8_t version)
+{
+	MDB_val key = {.mv_size = 5, .mv_data = (char[]){"state"}}, value;
+	uint8_t record[256];
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi main;
+
+	assert_int_equal(mdb_env_create(&env), 0);
+	assert_int_equal(mdb_env_open(env, world->path, 0, 0600), 0);
+	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+	assert_int_equal(mdb_dbi_open(txn, NULL, 0, &main), 0);
+	assert_int_equal(mdb_get(txn, main, &key, &value), 0);
+	assert_in_range(value.mv_size, 1, sizeof(record));
+	memcpy(record, value.mv_data, value.mv_size);
+	record[0] = version;
+	value.mv_data = record;
+	assert_int_equal(delete ? mdb_del(txn, main, &key, NULL)
+				: mdb_put(txn, main, &key, &value, 0),
+		0);
+	assert_int_equal(mdb_txn_commit(txn), 0);
+	mdb_env_close(env);
+}
+
+/* Neither is taken for a new table, nor for one of ours. */
+static void test_other_formats(void **state)
+{
+	struct world *world = *state;
+	struct table_grant grant;
+	uint64_t dropped;
+
+	assert_int_equal(login(world, "203.0.113.9", "bob", 0, 60, &grant), 0);
+	(void)table_close(world->table);
+	world->table = NULL;
+	change_state(world, false, 1);
+	assert_int_equal(table_check(&world->settings, 30), -EUCLEAN);
+	assert_int_equal(
+		table_open(&world->settings, at(1), &world->table, &dropped), -EUCLEAN);
+	change_state(world, true, 0);
+	assert_int_equal(table_check(&world->settings, 30), -EUCLEAN);
+	assert_int_equal(
+		table_open(&world->settings, at(1), &world->table, &dropped), -EUCLEAN);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -345,6 +391,7 @@ int main(void)
 		TEST(test_feed),
 		TEST(test_no_feed),
 		TEST(test_damage_is_found),
+		TEST(test_other_formats),
 	};
 
 	return cmocka_run_group_tests_name("table", tests, NULL, NULL);

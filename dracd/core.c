@@ -149,10 +149,13 @@ void core_arm_timer(struct core *core, uint64_t at)
 	}
 	if (block < at)
 		at = block;
+	core->armed = at;
 	if (sd_event_source_set_time(core->timer, at) < 0 ||
 		sd_event_source_set_enabled(core->timer,
-			at == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT) < 0)
+			at == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT) < 0) {
 		log_message(LOG_ERR, "cannot set the timer for the next end of a lease");
+		core->armed = UINT64_MAX; /* the next grant tries again */
+	}
 }
 
 int core_refresh_own(struct core *core)
@@ -191,17 +194,20 @@ static int on_tidy(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ---- what the store and the publisher tell ---- */
 
-static void on_committed(const struct table_state *state, void *context)
+static void on_committed(const struct table_state *state, unsigned count, void *context)
 {
 	struct core *core = context;
 	bool changed = state->sequence != core->state.sequence;
+	bool keeps_timer = core->keeping == count;
 
 	core->state = *state;
+	core->keeping = 0;
 	if (!core->publisher)
 		return;
 	if (changed)
 		publisher_wake(core->publisher, WAKE_CHANGES);
-	core_arm_timer(core, 0);
+	if (!keeps_timer)
+		core_arm_timer(core, 0);
 }
 
 static void note_leaving(struct core *core)

@@ -111,6 +111,13 @@ static void finish_granted(
 	core_wait(request, sequence);
 }
 
+/* True if the next end is still the one that the timer is set for. */
+static bool keeps_timer(const struct core *core, const struct table_grant *grant)
+{
+	return grant->lease.deadline_boot_usec >= core->armed &&
+	       (grant->is_new || grant->old_deadline_boot_usec > core->armed);
+}
+
 static void done_login(struct store_op *op)
 {
 	struct request *request = op->context;
@@ -127,6 +134,8 @@ static void done_login(struct store_op *op)
 	/* lookups must find the prefix length of the new lease before anybody is answered
 	 */
 	memcpy(core->state.lengths, op->state.lengths, sizeof(core->state.lengths));
+	if (op->result == 0 && keeps_timer(core, &op->grant))
+		core->keeping++;
 	store_op_free(op);
 	if (outcome->error) {
 		counters->errors++;

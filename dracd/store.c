@@ -354,6 +354,7 @@ static void finish_ops(struct store *store)
 {
 	struct table_state state;
 	struct queue done;
+	unsigned count;
 
 	queue_init(&done);
 	pthread_mutex_lock(&store->lock);
@@ -362,13 +363,14 @@ static void finish_ops(struct store *store)
 	pthread_mutex_unlock(&store->lock);
 	if (!done.first)
 		return;
+	count = done.count;
 	while (done.first) {
 		struct store_op *op = done.first;
 
 		done.first = op->next;
 		op->done(op);
 	}
-	store->settings.committed(&state, store->settings.context);
+	store->settings.committed(&state, count, store->settings.context);
 }
 
 static int on_finished(sd_event_source *source, int fd, uint32_t events, void *userdata)

@@ -58,9 +58,9 @@ struct store_settings {
 	struct table *table; /* borrowed; the store is its only writer from now on */
 	int directory;       /* of the state, for the blocks file; borrowed */
 	uint8_t boot_id[16];
-	void (*committed)(
-		const struct table_state *state, void *context); /* on the loop, after
-								 each commit's done()s */
+	/* On the loop, after the done()s of one commit or several: of count operations.
+	 */
+	void (*committed)(const struct table_state *state, unsigned count, void *context);
 	void *context;
 };
 

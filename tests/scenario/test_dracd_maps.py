@@ -86,6 +86,13 @@ class Maps(unittest.TestCase):
             self.login("203.0.113.10")
         self.assertEqual(os.stat(self.dracd.path("maps/postfix.db")).st_ino, before)
 
+    def test_lease_that_a_revocation_shortens_ends_in_time(self):
+        self.dracd.login("203.0.113.9", "user=alice ttl_ms=2000")
+        self.dracd.login("203.0.113.9", "user=bob ttl_ms=600000 wait_ms=10000")
+        self.assertIn("OK", self.dracd.control("revoke user=bob hold_ms=0")[-1])
+        self.assertTrue(self.dracd.admits("203.0.113.9"))  # by alice's login
+        self.wait_for_map("postfix", {})
+
     def test_waiting_login_does_not_wait_for_the_interval(self):
         self.dracd.stop()
         self.dracd.write_config("\n".join(line.replace("}}", "interval = 60s }}") for line in

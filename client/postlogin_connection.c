@@ -293,18 +293,12 @@ static enum step step_request(struct connection *connection, long long now_ms)
 	return STEP_END;
 }
 
-/* Takes the spare, if it is still good: dracd says nothing unasked, so whatever there is
- * to read is its end. */
 static int take_spare(struct connection *connection)
 {
 	int fd = *connection->spare;
-	char octet;
 
 	*connection->spare = -1;
-	if (fd < 0 || (recv(fd, &octet, 1, MSG_PEEK) < 0 && errno == EAGAIN))
-		return fd;
-	close(fd);
-	return -1;
+	return fd;
 }
 
 /* Leaves a connection on which nothing is owed to the next login. */
@@ -355,6 +349,7 @@ static enum step step_send(struct connection *connection, long long now_ms)
 	if ((n < 0 && errno != EINTR) || connection->sent == connection->line.length) {
 		line_init(&connection->line, "");
 		connection->state = STATE_RECEIVE;
+		return STEP_WAIT;
 	}
 	return STEP_ON;
 }

@@ -42,6 +42,7 @@ enum {
 enum {
 	POLL_STATUS,
 	POLL_SIGNALS,
+	POLL_SPARE,
 	POLL_LISTENERS,
 	POLL_CONNECTIONS = POLL_LISTENERS + LISTENERS_MAX,
 };
@@ -256,21 +257,27 @@ static void add_accepted(struct server *server)
 	add_connection(server, ACCEPTED_FD, monotonic_ms());
 }
 
-static void accept_connections(struct server *server, int listener, long long now_ms)
+/* One at a time: mostly there is no other, and if there is, the poll says so. */
+static void accept_connection(struct server *server, int listener, long long now_ms)
 {
-	while (server->count < server->limit) {
-		int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd;
 
-		if (fd >= 0) {
-			add_connection(server, fd, now_ms);
-		} else if (errno != EINTR && errno != ECONNABORTED) {
-			if (errno == EAGAIN)
-				return;
-			postlogin_say("cannot accept a connection: %s", strerror(errno));
-			server->accept_pause_ms = now_ms + PAUSE_MS;
-			return;
-		}
+	if (server->count == server->limit)
+		return;
+	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		add_connection(server, fd, now_ms);
+	} else if (errno != EINTR && errno != ECONNABORTED && errno != EAGAIN) {
+		postlogin_say("cannot accept a connection: %s", strerror(errno));
+		server->accept_pause_ms = now_ms + PAUSE_MS;
 	}
+}
+
+static void accept_connections(struct server *server, long long now_ms)
+{
+	for (unsigned i = 0; i < server->listener_count; i++)
+		if (server->polled[POLL_LISTENERS + i].revents)
+			accept_connection(server, server->listeners[i], now_ms);
 }
 
 /* The master, which holds the listening sockets too, has others to take what comes. */
@@ -302,6 +309,11 @@ static int fill_polled(struct server *server, long long now_ms)
 		.fd = server->stopping ? -1 : server->signals,
 		.events = POLLIN,
 	};
+	/* dracd says nothing unasked: what there is to read is its end */
+	server->polled[POLL_SPARE] = (struct pollfd){
+		.fd = server->spare,
+		.events = POLLIN,
+	};
 	for (unsigned i = 0; i < LISTENERS_MAX; i++)
 		server->polled[POLL_LISTENERS + i] = (struct pollfd){
 			.fd = accepting && i < server->listener_count
@@ -320,6 +332,12 @@ static int fill_polled(struct server *server, long long now_ms)
 			wake_ms = own_ms;
 	}
 	return wake_ms < 0 ? -1 : wait_ms(wake_ms, now_ms);
+}
+
+static void close_spare(struct server *server)
+{
+	close(server->spare);
+	server->spare = -1;
 }
 
 static void run_connections(struct server *server, long long now_ms)
@@ -352,10 +370,10 @@ static void run(struct server *server)
 				(void)poll(NULL, 0, PAUSE_MS);
 			continue;
 		}
+		if (server->polled[POLL_SPARE].revents)
+			close_spare(server);
 		run_connections(server, now_ms);
-		for (unsigned i = 0; i < server->listener_count; i++)
-			if (server->polled[POLL_LISTENERS + i].revents)
-				accept_connections(server, server->listeners[i], now_ms);
+		accept_connections(server, now_ms);
 		if (server->polled[POLL_STATUS].revents ||
 			server->polled[POLL_SIGNALS].revents)
 			stop(server, now_ms);

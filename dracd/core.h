@@ -52,7 +52,7 @@ struct core {
 	struct moment started;
 	struct expiry ended;    /* ends up to this row are logged */
 	uint64_t armed;         /* the time of timer; UINT64_MAX: off */
-	unsigned keeping;       /* logins of the last commit that leave it as it is */
+	unsigned keeping;       /* logins just committed that leave it as it is */
 	sd_event_source *timer; /* for the earliest end, of a lease or a block */
 	sd_event_source *tidy;
 	sd_event_source *waiting; /* for the earliest budget of a waiter */

@@ -295,26 +295,20 @@ static bool withdraw_map(const struct map_config *config)
 
 /* Tries all maps, and those that fail again; but not for ever, as dracd waits for us to
  * start. */
-static void withdraw_maps(const struct config *config)
+static void withdraw_maps(struct config *config)
 {
-	bool *done = calloc(config->map_count + 1, sizeof(*done));
-	size_t left = config->map_count;
-
-	for (unsigned i = 0; done && i < WITHDRAW_TRIES && left > 0; i++) {
+	for (unsigned i = 0; i < WITHDRAW_TRIES && config->map_count > 0; i++) {
 		if (i > 0)
 			usleep(WITHDRAW_WAIT_USEC);
-		for (size_t n = 0; n < config->map_count; n++)
-			if (!done[n] && withdraw_map(&config->maps[n])) {
-				done[n] = true;
-				left--;
-			}
+		for (size_t n = 0; n < config->map_count;)
+			if (withdraw_map(&config->maps[n]))
+				drop_map(config, n);
+			else
+				n++;
 	}
-	for (size_t n = 0; done && n < config->map_count; n++)
-		if (!done[n])
-			log_message(LOG_ERR,
-				"map %s: its leases stay open until dracd is back",
-				config->maps[n].name);
-	free(done);
+	for (size_t n = 0; n < config->map_count; n++)
+		log_message(LOG_ERR, "map %s: its leases stay open until dracd is back",
+			config->maps[n].name);
 }
 
 /* ---- life ---- */

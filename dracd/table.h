@@ -7,11 +7,11 @@
  *   changes  sequence number                      lease key: what maps must still apply
  *   (none)   "state"                              format, boot, heartbeat, sequence
  *
- * All numbers in keys are big-endian.  One writer (the store) has transactions, each
- * begun and ended by one thread; any thread reads through a reader of its own, whose
- * snapshot is held for one task only.  "Not found" (TABLE_NOT_FOUND) is an outcome; a
- * negative errno is an error: -EUCLEAN, the environment is damaged; -ENOSPC and -EIO, the
- * disk. Nothing here logs or reads a clock.
+ * All numbers in keys are big-endian.  One thread (the store) writes, in transactions
+ * that it begins and ends; any thread reads through a reader of its own, whose snapshot
+ * is held for one task only.  "Not found" (TABLE_NOT_FOUND) is an outcome; a negative
+ * errno is an error: -EUCLEAN, the environment is damaged; -ENOSPC and -EIO, the disk.
+ * Nothing here logs or reads a clock.
  */
 #ifndef DRACD_TABLE_H
 #define DRACD_TABLE_H
@@ -71,7 +71,7 @@ int table_close(struct table *table);
 
 const struct table_state *table_get_state(const struct table *table);
 
-/* ---- writing: the store only ----------------------------------------------------------
+/* ---- writing: the store thread only ---------------------------------------------------
  */
 
 int table_begin(struct table *table, struct moment now)

@@ -423,11 +423,14 @@ int core_start(struct core *core, int directory, const uint8_t boot_id[16])
 	if (r >= 0)
 		r = publisher_start(
 			&publisher, core->config, core->blocks, &core->publisher);
-	if (r >= 0) {
+	if (r >= 0)
 		core_arm_timer(core, 0);
-		on_progress(core);
-	}
 	return r;
+}
+
+void core_await_maps(struct core *core)
+{
+	on_progress(core);
 }
 
 bool core_stop(struct core *core)

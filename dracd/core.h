@@ -74,6 +74,9 @@ struct core {
 int core_start(struct core *core, int directory, const uint8_t boot_id[16])
 	__attribute__((warn_unused_result));
 
+/* From now on ready() is called when it is time: at once, if there is no map. */
+void core_await_maps(struct core *core);
+
 /* Withdraws the maps, stops the threads and releases all that core holds.  True if every
  * map is withdrawn. */
 bool core_stop(struct core *core);

@@ -93,6 +93,7 @@ class Dracd:
         self.write_config(config)
         self.process = None
         self.tracer = []  # a command to run it under, as the same process
+        self.begins = 0   # where in the log its latest run begins
 
     def write_config(self, config, base=BASE):
         with open(self.config, "w") as file:
@@ -102,20 +103,18 @@ class Dracd:
         return f"{self.directory}/{name}"
 
     def start(self, wait=True, **how):
+        """With wait it returns when all sockets are there and all maps are published."""
+        self.begins = os.path.getsize(self.path("log"))
         self.process = subprocess.Popen(self.tracer + [DRACD, "-d", "-c", self.config],
                                         stderr=self.log, stdin=subprocess.DEVNULL, **how)
         if wait:
-            self.wait_for(self.is_serving, "dracd to serve")
+            self.wait_for(self.is_ready, "dracd to be ready")
         return self
 
-    def is_serving(self):
+    def is_ready(self):
         if self.process.poll() is not None:
             raise AssertionError(f"dracd ended with {self.process.returncode}:\n{self.text()}")
-        try:
-            with Stream(self.path("socketmap")):
-                return True
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
+        return "started version=" in self.text(self.begins)
 
     def wait_for(self, condition, what):
         """Asks again and again; there is no event to await from outside."""
@@ -141,8 +140,10 @@ class Dracd:
         self.log.close()
         shutil.rmtree(self.directory)
 
-    def text(self):
+    def text(self, begin=0):
+        """The log, from there on."""
         with open(f"{self.directory}/log") as file:
+            file.seek(begin)
             return file.read()
 
     def wait_for_log(self, text):

@@ -34,7 +34,8 @@ enum durability {
 
 enum lookup_protocol {
 	LOOKUP_POLICY,
-	LOOKUP_SOCKETMAP
+	LOOKUP_SOCKETMAP,
+	LOOKUP_PLAIN,
 };
 
 struct text_list {

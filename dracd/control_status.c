@@ -130,8 +130,7 @@ static void send_lookups(struct session *session)
 
 		line_init(&line, "lookup");
 		line_add(&line, "name", settings->name);
-		line_add(&line, "protocol",
-			settings->protocol == LOOKUP_POLICY ? "policy" : "socketmap");
+		line_add(&line, "protocol", lookup->protocol->name);
 		line_add(&line, "path", settings->socket.path);
 		line_add_number(
 			&line, "connections", server_connection_count(lookup->server));

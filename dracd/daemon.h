@@ -14,6 +14,7 @@
 struct daemon_lookup {
 	struct config *config; /* that settings stands in */
 	const struct lookup_settings *settings;
+	const struct protocol *protocol;
 	struct lookup lookup;
 	struct server *server;
 };

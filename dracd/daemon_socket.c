@@ -112,6 +112,12 @@ static struct daemon_lookup *free_lookup(struct daemon_lookup *lookup)
 	return NULL;
 }
 
+static const struct protocol *const protocols[] = {
+	[LOOKUP_POLICY] = &policy_protocol,
+	[LOOKUP_SOCKETMAP] = &socketmap_protocol,
+	[LOOKUP_PLAIN] = &plain_protocol,
+};
+
 static int new_lookup(struct daemon *daemon, struct config *config, size_t index,
 	struct daemon_lookup **ret)
 {
@@ -125,10 +131,8 @@ static int new_lookup(struct daemon *daemon, struct config *config, size_t index
 	lookup->settings = settings;
 	lookup->lookup.ask = ask_core;
 	lookup->lookup.context = &daemon->core;
-	r = open_server(daemon,
-		settings->protocol == LOOKUP_POLICY ? &policy_protocol
-						    : &socketmap_protocol,
-		&settings->socket,
+	lookup->protocol = protocols[settings->protocol];
+	r = open_server(daemon, lookup->protocol, &settings->socket,
 		(struct server_settings){
 			.inherited_fd = -1,
 			.connections_max = lookup_connections_max(config->lookup_count),

@@ -307,8 +307,10 @@ static const char *parse_protocol(
 		*(enum lookup_protocol *)field = LOOKUP_POLICY;
 	else if (strcmp(text, "socketmap") == 0)
 		*(enum lookup_protocol *)field = LOOKUP_SOCKETMAP;
+	else if (strcmp(text, "plain") == 0)
+		*(enum lookup_protocol *)field = LOOKUP_PLAIN;
 	else
-		return "must be policy or socketmap";
+		return "must be policy, socketmap or plain";
 	return NULL;
 }
 

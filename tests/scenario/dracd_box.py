@@ -21,6 +21,7 @@ state_directory = "{dir}/state"
 report_socket = "{dir}/report"
 control_socket = "{dir}/control"
 lookup policy {{ protocol = policy path = "{dir}/policy" }}
+lookup plain {{ protocol = plain path = "{dir}/plain" }}
 lookup map {{ protocol = socketmap path = "{dir}/socketmap" }}
 """
 
@@ -177,11 +178,21 @@ class Dracd:
             stream.send(f"{len(query)}:{query},")
             return stream.until(b",")
 
+    def plain(self, question):
+        """All that comes up to the end."""
+        with self.stream("plain") as stream:
+            stream.send(f"{question}\n")
+            answer = stream.line()
+            if not stream.at_end():
+                raise AssertionError(f"plain: open after {answer!r}")
+            return answer
+
     def admits(self, address):
         """What all ways to ask say; they must agree."""
         answers = {
             "policy": self.policy(address) == "action=OK",
             "socketmap": self.socketmap(address) == "5:OK OK",
+            "plain": self.plain(f"drac {address}") == "yes",
             "check": self.control(f"check address={address}")[0].startswith("OK permit"),
         }
         if len(set(answers.values())) != 1:

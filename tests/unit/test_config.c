@@ -164,7 +164,7 @@ static void test_problems_with_lines(void **state)
 			"lease = perhaps: must be yes or no"},
 		{"service imap {\n\n leese = yes }", 3, "unknown option 'leese'; see"},
 		{"lookup a {\n protocol = tcp\n}", 2,
-			"protocol = tcp: must be policy or"},
+			"protocol = tcp: must be policy, socketmap or plain"},
 		{"map a {\n type = dbm\n}", 2, "type = dbm: unknown map type"},
 		{"map a {\n keys = exim4\n}", 2, "keys = exim4: must be postfix"},
 		{"map a {\n mode = 9\n}", 2, "mode = 9: must be an octal mode"},

@@ -65,10 +65,17 @@ struct socket_settings {
 	mode_t mode;
 };
 
+/* Which leases one lookup sees; empty lists: all. */
+struct view {
+	struct text_list services;  /* of the latest login */
+	struct prefix_set networks; /* that the address is in */
+};
+
 struct lookup_settings {
 	char *name;
 	enum lookup_protocol protocol;
 	struct socket_settings socket;
+	struct view view;
 };
 
 struct map_config {

@@ -113,8 +113,9 @@ void core_settle(struct core *core, uint64_t wait_usec, core_done *done, void *c
 int core_find(struct core *core, const struct address *address, struct moment now,
 	struct lease *ret_lease) __attribute__((warn_unused_result));
 
-/* The same for an MTA: counted, and "no" in observe mode.  1, 0 or a negative errno. */
-int core_ask(struct core *core, const struct address *address)
+/* The same for an MTA, whose lookup has this view: counted, and "no" in observe mode.  1,
+ * 0 or a negative errno. */
+int core_ask(struct core *core, const struct view *view, const struct address *address)
 	__attribute__((warn_unused_result));
 
 /* The user of the latest login of a lease; empty if unknown. */

@@ -12,6 +12,7 @@
 
 /* A lookup that is offered. */
 struct daemon_lookup {
+	struct core *core;
 	struct config *config; /* that settings stands in */
 	const struct lookup_settings *settings;
 	const struct protocol *protocol;

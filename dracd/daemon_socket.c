@@ -99,7 +99,9 @@ int daemon_open_sockets(struct daemon *daemon)
 
 static int ask_core(const struct address *address, void *context)
 {
-	return core_ask(context, address);
+	const struct daemon_lookup *lookup = context;
+
+	return core_ask(lookup->core, &lookup->settings->view, address);
 }
 
 static struct daemon_lookup *free_lookup(struct daemon_lookup *lookup)
@@ -127,11 +129,12 @@ static int new_lookup(struct daemon *daemon, struct config *config, size_t index
 
 	if (!lookup)
 		return -ENOMEM;
+	lookup->core = &daemon->core;
 	lookup->config = config_ref(config);
 	lookup->settings = settings;
-	lookup->lookup.ask = ask_core;
-	lookup->lookup.context = &daemon->core;
 	lookup->protocol = protocols[settings->protocol];
+	lookup->lookup.ask = ask_core;
+	lookup->lookup.context = lookup;
 	r = open_server(daemon, lookup->protocol, &settings->socket,
 		(struct server_settings){
 			.inherited_fd = -1,

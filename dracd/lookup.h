@@ -26,7 +26,7 @@ struct lookup {
 	/* 1: may relay, 0: may not, negative errno: cannot tell now */
 	int (*ask)(const struct address *address, void *context);
 	void *context;
-	uint64_t asked;
+	uint64_t asked, permitted;
 };
 
 /* What a protocol says. */

@@ -257,8 +257,8 @@ static void done_rejudge(struct store_op *op)
 	store_op_free(op);
 }
 
-/* Ends live leases that the new lists refuse.  Until it is done they are refused anyway.
- */
+/* Ends live leases that the new lists refuse; until it is done they are refused anyway.
+ * It also tells the store whether the feed is to have the users. */
 static void rejudge(struct core *core)
 {
 	struct store_op *op = store_op_new(STORE_REJUDGE, done_rejudge, core);
@@ -275,6 +275,7 @@ int core_set_config(struct core *core, struct config *config)
 {
 	bool lists = !prefix_set_equal(&core->config->deny, &config->deny) ||
 		     !prefix_set_equal(&core->config->never_lease, &config->never_lease);
+	bool users = config_shows_users(core->config) != config_shows_users(config);
 	int r;
 
 	r = publisher_set_config(
@@ -286,7 +287,7 @@ int core_set_config(struct core *core, struct config *config)
 	core->config = config;
 	note_leaving(core);
 	(void)core_refresh_own(core); /* tried again within a minute */
-	if (lists)
+	if (lists || users)
 		rejudge(core);
 	return 0;
 }

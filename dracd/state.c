@@ -158,6 +158,7 @@ int state_open_table(int directory, const struct config *config,
 		.max_leases = config->max_leases,
 		.max_readers = READERS_MAX,
 		.feed_changes = config->map_count > 0,
+		.feed_users = config_shows_users(config),
 	};
 	uint64_t dropped;
 	int r;

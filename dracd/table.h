@@ -37,6 +37,7 @@ struct table_settings {
 	unsigned max_readers;
 	uint8_t boot_id[16];
 	bool feed_changes; /* false: no map is configured, so nobody reads the feed */
+	bool feed_users;   /* also when another user joins or leaves a lease */
 };
 
 /* What the loop may know of the table without reading it; after each commit. */
@@ -96,6 +97,9 @@ int table_login(struct table *table, const struct address *key, const struct log
 int table_renew(struct table *table, const struct address *key, const struct login *login,
 	uint64_t usec, struct moment renewal_time, struct table_grant *ret)
 	__attribute__((warn_unused_result));
+
+/* As settings.feed_users, from now on. */
+void table_feed_users(struct table *table, bool feed);
 
 /* Tells the feed that a map has to look at key again. */
 int table_touch(struct table *table, const struct address *key)

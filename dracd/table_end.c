@@ -162,8 +162,10 @@ static int end_share(struct table *table, const struct address *key, uint64_t ha
 		r = shorten_to_shares(table, &lease);
 	if (r != 0)
 		return r;
-	if (lease.deadline_boot_usec > table->now.boot_usec)
-		return table_put_row(table, &lease, &old);
+	if (lease.deadline_boot_usec > table->now.boot_usec) {
+		r = table_put_row(table, &lease, &old);
+		return r == 0 && table->settings.feed_users ? table_touch(table, key) : r;
+	}
 	/* the shares of the others are over: with them it ends, and the maps, which have
 	 * passed that deadline already, must be told */
 	ret->leases += old.deadline_boot_usec > table->now.boot_usec;

@@ -294,6 +294,21 @@ int core_set_config(struct core *core, struct config *config)
 
 /* ---- questions ---- */
 
+/* The lease that counts for address is the one of the longest prefix.  0, a positive
+ * value of table_find(), or a negative errno. */
+static int find_lease(struct core *core, const struct address *address, struct moment now,
+	struct lease *ret)
+{
+	int r = table_reader_begin(core->reader);
+
+	if (r < 0)
+		return r;
+	r = table_find(core->reader, address, core->state.lengths, now.boot_usec, ret);
+	table_reader_end(core->reader);
+	core_check_table(core, r);
+	return r;
+}
+
 int core_find(struct core *core, const struct address *address, struct moment now,
 	struct lease *ret_lease)
 {
@@ -301,30 +316,26 @@ int core_find(struct core *core, const struct address *address, struct moment no
 	int r;
 
 	*ret_lease = (struct lease){0};
-	r = table_reader_begin(core->reader);
-	if (r < 0)
-		return r;
-	r = table_find(
-		core->reader, address, core->state.lengths, now.boot_usec, ret_lease);
-	table_reader_end(core->reader);
-	core_check_table(core, r);
+	r = find_lease(core, address, now, ret_lease);
 	if (r < 0)
 		return r;
 	return (int)guard_admit(&rules, address, r == 0 ? ret_lease : NULL, now);
 }
 
-int core_ask(struct core *core, const struct address *address)
+int core_ask(struct core *core, const struct view *view, const struct address *address)
 {
 	struct moment now = clock_now();
 	struct counters *counters = stats_now(&core->stats, now);
+	struct rules rules = core_rules(core);
 	struct lease lease;
 	struct event event;
 	int r;
 
 	counters->asked++;
-	r = core_find(core, address, now, &lease);
+	r = find_lease(core, address, now, &lease);
 	if (r < 0)
 		return r;
+	r = (int)guard_admit_view(&rules, view, address, r == 0 ? &lease : NULL, now);
 	if (r != REASON_OK)
 		return 0;
 	counters->permitted++;
@@ -424,11 +435,14 @@ int core_start(struct core *core, int directory, const uint8_t boot_id[16])
 	if (r >= 0)
 		r = publisher_start(
 			&publisher, core->config, core->blocks, &core->publisher);
-	if (r >= 0) {
+	if (r >= 0)
 		core_arm_timer(core, 0);
-		on_progress(core);
-	}
 	return r;
+}
+
+void core_await_maps(struct core *core)
+{
+	on_progress(core);
 }
 
 bool core_stop(struct core *core)

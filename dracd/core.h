@@ -74,6 +74,9 @@ struct core {
 int core_start(struct core *core, int directory, const uint8_t boot_id[16])
 	__attribute__((warn_unused_result));
 
+/* From now on ready() is called when it is time: at once, if there is no map. */
+void core_await_maps(struct core *core);
+
 /* Withdraws the maps, stops the threads and releases all that core holds.  True if every
  * map is withdrawn. */
 bool core_stop(struct core *core);
@@ -110,8 +113,9 @@ void core_settle(struct core *core, uint64_t wait_usec, core_done *done, void *c
 int core_find(struct core *core, const struct address *address, struct moment now,
 	struct lease *ret_lease) __attribute__((warn_unused_result));
 
-/* The same for an MTA: counted, and "no" in observe mode.  1, 0 or a negative errno. */
-int core_ask(struct core *core, const struct address *address)
+/* The same for an MTA, whose lookup has this view: counted, and "no" in observe mode.  1,
+ * 0 or a negative errno. */
+int core_ask(struct core *core, const struct view *view, const struct address *address)
 	__attribute__((warn_unused_result));
 
 /* The user of the latest login of a lease; empty if unknown. */

@@ -214,6 +214,36 @@ int table_next_expiry(
 	return r == TABLE_NOT_FOUND ? 0 : TABLE_NOT_FOUND;
 }
 
+struct share_walk {
+	int (*visit)(uint64_t hash, const struct address *lease,
+		const struct share *share, void *context);
+	void *context;
+};
+
+static int visit_share(const MDB_val *key, const MDB_val *value, void *context)
+{
+	const struct share_walk *step = context;
+	const uint8_t *at = key->mv_data;
+	struct address lease;
+	struct share share;
+
+	if (key->mv_size != USER_KEY_SIZE ||
+		lease_key_decode(at + 8, LEASE_KEY_SIZE, &lease) < 0 ||
+		share_decode(value->mv_data, value->mv_size, &share) < 0)
+		return -EUCLEAN;
+	return step->visit(table_get_be64(at), &lease, &share, step->context);
+}
+
+int table_each_share(struct table_reader *reader,
+	int (*visit)(uint64_t hash, const struct address *lease,
+		const struct share *share, void *context),
+	void *context)
+{
+	struct share_walk step = {.visit = visit, .context = context};
+
+	return walk(reader, reader->table->users, (MDB_val){0}, visit_share, &step);
+}
+
 struct change_walk {
 	int (*visit)(const struct address *key, void *context);
 	void *context;

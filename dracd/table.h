@@ -170,12 +170,15 @@ int table_next_expiry(struct table_reader *reader, const struct expiry *after,
 	struct expiry *ret) __attribute__((warn_unused_result));
 
 /* Call visit for each row until it returns nonzero, which is then returned: of the expiry
- * index after *after, of the leases in the order of their keys, of the shares, of the
- * feed after sequence. */
+ * index after *after, of the leases in the order of their keys (from *first on), of the
+ * shares, of the feed after sequence. */
 int table_each_expiry(struct table_reader *reader, const struct expiry *after,
 	int (*visit)(const struct expiry *row, void *context), void *context)
 	__attribute__((warn_unused_result));
 int table_each_lease(struct table_reader *reader,
+	int (*visit)(const struct lease *lease, void *context), void *context)
+	__attribute__((warn_unused_result));
+int table_each_lease_from(struct table_reader *reader, const struct address *first,
 	int (*visit)(const struct lease *lease, void *context), void *context)
 	__attribute__((warn_unused_result));
 int table_each_share(struct table_reader *reader,

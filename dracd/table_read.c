@@ -170,6 +170,17 @@ int table_each_lease(struct table_reader *reader,
 	return walk(reader, reader->table->leases, (MDB_val){0}, visit_lease, &step);
 }
 
+int table_each_lease_from(struct table_reader *reader, const struct address *first,
+	int (*visit)(const struct lease *lease, void *context), void *context)
+{
+	struct lease_walk step = {.visit = visit, .context = context};
+	uint8_t key[LEASE_KEY_SIZE];
+
+	lease_key_encode(first, key);
+	return walk(reader, reader->table->leases, table_value(key, sizeof(key)),
+		visit_lease, &step);
+}
+
 struct expiry_walk {
 	uint8_t after[EXPIRY_KEY_SIZE];
 	int (*visit)(const struct expiry *row, void *context);

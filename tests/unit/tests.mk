@@ -14,6 +14,7 @@ links_block = dracd/block dracd/file dracd/prefix_set dracd/address dracd/clock 
 links_table = dracd/table dracd/table_read dracd/table_end dracd/table_write dracd/table_check dracd/lease dracd/clock dracd/address
 links_table_renew = $(links_table)
 links_table_check = $(links_table)
+links_table_end = $(links_table)
 links_config = dracd/config dracd/config_parse dracd/config_check dracd/option dracd/file dracd/prefix_set dracd/address \
 	maps/key maps/map maps/replace $(if $(filter 1,$(WITH_BDB)),maps/map_bdb)
 links_key = maps/key

@@ -129,8 +129,8 @@ int table_end_unless(struct table *table,
 /* Deletes rows whose deadline lies at or before boot_usec, at most limit.  Housekeeping:
  * to be called for deadlines that every map has published, so it tells the feed nothing.
  */
-int table_delete_over(struct table *table, uint64_t boot_usec, unsigned limit)
-	__attribute__((warn_unused_result));
+int table_delete_over(struct table *table, uint64_t boot_usec, unsigned limit,
+	unsigned *ret_count) __attribute__((warn_unused_result));
 
 /* Drops the feed up to sequence, which all maps have applied. */
 int table_trim(struct table *table, uint64_t sequence)

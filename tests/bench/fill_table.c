@@ -7,7 +7,7 @@
  * that their leases end SECONDS from when the program began: in one instant.  DIRECTORY
  * is that of the environment, "table" in the state directory.
  *
- * Prints "LEASES SECONDS".
+ * Prints "LEASES SECONDS END_USEC", the last of the boot clock.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -46,10 +46,9 @@ static void log_in(
 	must(table_login(table, &address, &login, usec, start, SHARES_MAX, &grant), text);
 }
 
-static void fill(struct table *table, uint32_t first, uint32_t count, uint64_t usec)
+static void fill(struct table *table, uint32_t first, uint32_t count, uint64_t usec,
+	struct moment start)
 {
-	struct moment start = clock_now();
-
 	while (count > 0) {
 		must(table_begin(table, start), "table_begin");
 		for (unsigned i = 0; i < ROWS_PER_COMMIT && count > 0; i++, count--)
@@ -61,7 +60,8 @@ static void fill(struct table *table, uint32_t first, uint32_t count, uint64_t u
 int main(int argc, char *argv[])
 {
 	struct table_settings settings = {.max_readers = MAX_READERS};
-	uint64_t dropped, start = clock_now().boot_usec;
+	struct moment start = clock_now();
+	uint64_t dropped, usec;
 	const struct table_state *state;
 	struct table *table;
 
@@ -72,13 +72,14 @@ int main(int argc, char *argv[])
 		strcmp(argv[2], "full") == 0 ? DURABILITY_BATCH : DURABILITY_PROCESS;
 	settings.max_leases = (unsigned)strtoul(argv[3], NULL, 10);
 	must(clock_boot_id(settings.boot_id), "boot id");
-	must(table_open(&settings, clock_now(), &table, &dropped), settings.directory);
+	usec = strtoull(argv[4], NULL, 10) * USEC_PER_SEC;
+	must(table_open(&settings, start, &table, &dropped), settings.directory);
 	fill(table, (uint32_t)strtoul(argv[5], NULL, 10),
-		(uint32_t)strtoul(argv[6], NULL, 10),
-		strtoull(argv[4], NULL, 10) * USEC_PER_SEC);
+		(uint32_t)strtoul(argv[6], NULL, 10), usec, start);
 	state = table_get_state(table);
-	printf("%llu %.6f\n", (unsigned long long)(state->ipv4 + state->ipv6),
-		(double)(clock_now().boot_usec - start) / 1e6);
+	printf("%llu %.6f %llu\n", (unsigned long long)(state->ipv4 + state->ipv6),
+		(double)(clock_now().boot_usec - start.boot_usec) / 1e6,
+		(unsigned long long)(start.boot_usec + usec));
 	must(table_close(table), "table_close");
 	return EXIT_SUCCESS;
 }

@@ -178,6 +178,7 @@ static void test_ends(void **state)
 {
 	struct world *world = *state;
 	struct table_ended ended;
+	unsigned deleted;
 	struct table_grant grant;
 	struct address prefix = address_of("203.0.113.0/24");
 	uint64_t sequence;
@@ -195,7 +196,9 @@ static void test_ends(void **state)
 	assert_int_equal(rows_of(world), 2);
 	/* deleting what is over is no change: the maps know already */
 	assert_int_equal(table_begin(world->table, at(20)), 0);
-	assert_int_equal(table_delete_over(world->table, at(10).boot_usec, 100), 0);
+	assert_int_equal(
+		table_delete_over(world->table, at(10).boot_usec, 100, &deleted), 0);
+	assert_int_equal(deleted, 1);
 	assert_int_equal(table_commit(world->table, false), 0);
 	assert_int_equal(rows_of(world), 1);
 	assert_int_equal(changes_after(world, sequence), 2);

@@ -51,10 +51,13 @@ struct core {
 	struct stats stats;
 	struct moment started;
 	struct expiry ended;    /* ends up to this row are logged */
+	uint64_t resume_ends;   /* boot clock: when to go on with that; 0: all are */
+	uint64_t woken;         /* boot clock: when the maps were last told of ends */
 	uint64_t armed;         /* the time of timer; UINT64_MAX: off */
 	unsigned keeping;       /* logins just committed that leave it as it is */
 	sd_event_source *timer; /* for the earliest end, of a lease or a block */
 	sd_event_source *tidy;
+	bool tidies_on;           /* there is more to delete than one commit may */
 	sd_event_source *waiting; /* for the earliest budget of a waiter */
 	struct waiter *waiters;
 	struct prefix_set shared; /* leases with more users than warn_users_per_address */

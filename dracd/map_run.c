@@ -207,6 +207,23 @@ static bool needs_rebuild(const struct map_worker *worker, uint64_t tail)
 	       worker->deletes > worker->now.entries + 1000;
 }
 
+static int copy_delta(struct copy *copy)
+{
+	struct map_worker *worker = copy->worker;
+	int r = table_each_change(
+		worker->reader, worker->now.sequence, copy_change, copy);
+
+	if (r == 0)
+		r = table_each_expiry(worker->reader, &worker->ended, copy_end, copy);
+	return r;
+}
+
+/* When so much is to be taken out, what stays is written sooner. */
+static bool is_large(const struct copy *copy)
+{
+	return copy->rows->count > copy->worker->now.entries / 2 + 1000;
+}
+
 /* Copies what is to be done, within one snapshot.  *rebuild is in and out. */
 static int copy_rows(struct map_worker *worker, struct copy *copy, uint64_t *ret_sequence,
 	bool *rebuild)
@@ -220,15 +237,14 @@ static int copy_rows(struct map_worker *worker, struct copy *copy, uint64_t *ret
 	r = table_read_position(worker->reader, ret_sequence, &tail);
 	if (r == 0 && needs_rebuild(worker, tail))
 		*rebuild = true;
-	if (r == 0 && *rebuild) {
-		r = table_each_lease(worker->reader, copy_lease, copy);
-	} else if (r == 0) {
-		r = table_each_change(
-			worker->reader, worker->now.sequence, copy_change, copy);
-		if (r == 0)
-			r = table_each_expiry(
-				worker->reader, &worker->ended, copy_end, copy);
+	if (r == 0 && !*rebuild) {
+		r = copy_delta(copy);
+		*rebuild = r >= 0 && is_large(copy);
+		if (*rebuild)
+			copy->rows->count = 0;
 	}
+	if (r >= 0 && *rebuild)
+		r = table_each_lease(worker->reader, copy_lease, copy);
 	table_reader_end(worker->reader);
 	return r < 0 ? r : copy->rows->error;
 }

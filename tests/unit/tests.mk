@@ -20,6 +20,8 @@ links_table_renew = $(links_table)
 links_config = dracd/config dracd/config_parse dracd/config_check dracd/config_map dracd/map_file dracd/option \
 	dracd/file dracd/prefix_set dracd/address maps/access maps/refusals maps/key $(map_modules)
 links_config_map = $(links_config)
+links_table_check = $(links_table)
+links_table_end = $(links_table)
 links_key = maps/key
 links_access = maps/access maps/refusals maps/key
 links_replace = maps/replace

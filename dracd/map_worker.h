@@ -20,6 +20,8 @@ enum {
 	WAKE_REVOKED = 1 << 4,  /* somebody is shut out: at once, whatever the interval */
 	WAKE_WITHDRAW = 1 << 3, /* publish the static rows alone, and stop */
 	WAKE_LEAVE = 1 << 5,    /* the same, but stop only when that has succeeded */
+	WAKE_CHECK = 1 << 6,    /* look whether the file is still the one published */
+	WAKE_RETRY = 1 << 7,    /* what was in the way of a failed run may be gone */
 };
 
 /* What a worker has come to; a copy for the loop. */
@@ -42,6 +44,9 @@ struct map_report {
 	uint64_t entries;
 	uint64_t unexpressed; /* leases that this map cannot hold, since the last rebuild
 			       */
+	const char *found;    /* what someone else has done to the file last, static */
+	uint64_t found_count; /* how often */
+	uint64_t found_boot_usec;
 };
 
 struct map_worker;

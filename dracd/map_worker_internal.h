@@ -42,4 +42,8 @@ struct map_worker {
 int map_run(struct map_worker *worker, unsigned why, struct config *config,
 	struct blocks *blocks) __attribute__((warn_unused_result));
 
+/* Looks whether the file in place is the one that was published; if not, true, and
+ * worker->now tells what was found. */
+bool map_check(struct map_worker *worker);
+
 #endif

@@ -63,6 +63,15 @@ static void trim_feed(struct publisher *publisher)
 	store_submit(publisher->settings.store, op);
 }
 
+static void log_found(const struct watched *map)
+{
+	const struct map_report *report = &map->report;
+
+	log_message(LOG_WARNING, "map %s: %s%s %s; %s", map->map->name, map->map->path,
+		map_type_suffix(map->map->type), report->found,
+		report->error ? "to be rebuilt" : "rebuilt");
+}
+
 void publisher_take_report(struct watched *map)
 {
 	struct map_report old = map->report;
@@ -70,6 +79,10 @@ void publisher_take_report(struct watched *map)
 	if (!map->worker)
 		return;
 	map->report = map_worker_report(map->worker);
+	if (map->report.found_count != old.found_count) {
+		log_found(map);
+		publisher_watch_again(map);
+	}
 	if (map->report.error && (map->report.error != old.error ||
 					 map->report.is_withdrawn != old.is_withdrawn))
 		publisher_log_failure(map);

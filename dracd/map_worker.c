@@ -143,6 +143,7 @@ static void *run_worker(void *argument)
 			run_check(worker);
 			continue;
 		}
+		worker->now.answered = worker->asked;
 		config = config_ref(worker->config);
 		blocks = blocks_ref(worker->blocks);
 		pthread_mutex_unlock(&worker->lock);
@@ -238,7 +239,9 @@ void map_worker_wake(struct map_worker *worker, unsigned why, uint64_t due,
 	old_blocks = worker->blocks;
 	worker->config = config_ref(config);
 	worker->blocks = blocks_ref(blocks);
-	worker->why |= why & ~(unsigned)WAKE_RETRY;
+	worker->why |= why & ~(unsigned)(WAKE_RETRY | WAKE_ASKED);
+	if (why & WAKE_ASKED)
+		worker->asked++;
 	if (why & WAKE_RETRY)
 		retry_soon(worker);
 	if (why & WAKE_LEAVE)
@@ -249,6 +252,19 @@ void map_worker_wake(struct map_worker *worker, unsigned why, uint64_t due,
 	pthread_mutex_unlock(&worker->lock);
 	config_unref(old_config);
 	blocks_unref(old_blocks);
+}
+
+uint64_t map_worker_ask(struct map_worker *worker, unsigned why, struct config *config,
+	struct blocks *blocks)
+{
+	uint64_t asked;
+
+	map_worker_wake(worker, why | WAKE_ASKED | WAKE_RETRY, clock_now().boot_usec,
+		config, blocks);
+	pthread_mutex_lock(&worker->lock);
+	asked = worker->asked;
+	pthread_mutex_unlock(&worker->lock);
+	return asked;
 }
 
 struct map_report map_worker_report(struct map_worker *worker)

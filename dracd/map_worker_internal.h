@@ -15,7 +15,8 @@ struct map_worker {
 	pthread_mutex_t lock; /* over these */
 	pthread_cond_t wake, withdrawn;
 	unsigned why;
-	uint64_t due; /* boot clock: the earliest that somebody waits for */
+	uint64_t asked; /* how often somebody wanted to know the result */
+	uint64_t due;   /* boot clock: the earliest that somebody waits for */
 	bool stopping;
 	bool has_withdrawn; /* or tried to; the thread is ending */
 	struct config *config;

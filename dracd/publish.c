@@ -304,6 +304,24 @@ void publisher_wake(struct publisher *publisher, unsigned why)
 	publisher_wake_by(publisher, why, UINT64_MAX);
 }
 
+int publisher_ask(struct publisher *publisher, const char *name, unsigned why)
+{
+	bool found = !name;
+
+	start_workers(publisher);
+	for (size_t i = 0; i < publisher->count; i++) {
+		struct watched *map = publisher->maps[i];
+
+		if (name && strcmp(map->map->name, name) != 0)
+			continue;
+		found = true;
+		if (map->worker)
+			map->asked = map_worker_ask(
+				map->worker, why, publisher->config, publisher->blocks);
+	}
+	return found ? 0 : -ENOENT;
+}
+
 bool publisher_is_ready(const struct publisher *publisher)
 {
 	for (size_t i = 0; i < publisher->count; i++)

@@ -11,6 +11,7 @@ struct watched {
 	const struct map_config *map;
 	struct map_worker *worker; /* NULL: not yet started */
 	struct map_report report;
+	uint64_t asked; /* answered by a report that has this number */
 	bool has_reported;
 	sd_event_source *static_watch;
 	sd_event_source *map_watch; /* of the map's directory; NULL: not yet, or lost */

@@ -37,6 +37,16 @@ static void log_static_failure(const struct watched *map)
 			map->map->static_path, strerror(-report->static_error), then);
 }
 
+unsigned publisher_unanswered(const struct publisher *publisher)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < publisher->count; i++)
+		if (publisher->maps[i]->report.answered < publisher->maps[i]->asked)
+			count++;
+	return count;
+}
+
 static void done_trim(struct store_op *op)
 {
 	store_op_free(op);

@@ -1,6 +1,7 @@
 # dracd: POP/IMAP-before-SMTP.  "make help" lists the targets.
 #
 #   make WITH_BDB=0            without Berkeley DB maps
+#   make WITH_CDB=0            without cdb maps
 #   make SAN=address,undefined with sanitizers, in a build folder of its own
 #   make CC=clang WERROR=1     another compiler, warnings as errors (as CI does)
 
@@ -19,6 +20,7 @@ DESTDIR     ?=
 VERSION := $(shell sed -n 's/^## \([0-9][0-9.]*\).*/\1/p' CHANGELOG.md | head -n 1)
 
 WITH_BDB ?= 1
+WITH_CDB ?= 1
 WERROR   ?= 0
 SAN      ?=
 FUZZ     ?= 0
@@ -29,7 +31,7 @@ PKG_CONFIG ?= pkg-config
 comma := ,
 
 # One build folder per flavour, so that switching rebuilds nothing and mixes nothing.
-flavour := $(CC)$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(filter 0,$(WITH_BDB)),-nobdb)$(if $(filter 1,$(COVERAGE)),-coverage)
+flavour := $(CC)$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(filter 0,$(WITH_BDB)),-nobdb)$(if $(filter 0,$(WITH_CDB)),-nocdb)$(if $(filter 1,$(COVERAGE)),-coverage)
 B := build/$(if $(filter cc gcc,$(flavour)),out,$(notdir $(flavour)))
 
 WARNINGS := -Wall -Wextra -Wformat=2 -Wshadow -Wconversion -Wsign-conversion \
@@ -51,7 +53,7 @@ endif
 CFLAGS  ?= -g
 LDFLAGS ?=
 all_cflags  := -std=gnu17 $(OPTIMISE) $(CFLAGS) $(HARDENING) $(WARNINGS) -I. -MMD -MP \
-	-D_GNU_SOURCE -DDRACD_VERSION='"$(VERSION)"' -DWITH_BDB=$(WITH_BDB)
+	-D_GNU_SOURCE -DDRACD_VERSION='"$(VERSION)"' -DWITH_BDB=$(WITH_BDB) -DWITH_CDB=$(WITH_CDB)
 all_ldflags := $(LDFLAGS) -pie -Wl,-z,relro,-z,now,-z,noexecstack
 ifneq (,$(SAN))
 all_cflags  += -fsanitize=$(SAN) -fno-sanitize-recover=all
@@ -64,11 +66,12 @@ endif
 
 daemon_packages := libsystemd lmdb libconfuse
 daemon_libs = $(shell $(PKG_CONFIG) --libs $(daemon_packages)) $(maps_libs) -pthread
-maps_libs   := $(if $(filter 1,$(WITH_BDB)),-ldb-5.3)
+maps_libs   := $(if $(filter 1,$(WITH_BDB)),-ldb-5.3) $(if $(filter 1,$(WITH_CDB)),-lcdb)
 json_libs   = $(shell $(PKG_CONFIG) --libs jansson)
 test_libs   = $(shell $(PKG_CONFIG) --libs cmocka)
 
-maps_src   := $(if $(filter 0,$(WITH_BDB)),$(filter-out maps/map_bdb.c,$(wildcard maps/*.c)),$(wildcard maps/*.c))
+maps_left_out := $(if $(filter 0,$(WITH_BDB)),maps/map_bdb.c) $(if $(filter 0,$(WITH_CDB)),maps/map_cdb.c)
+maps_src   := $(filter-out $(maps_left_out),$(wildcard maps/*.c))
 daemon_src := $(wildcard dracd/*.c) client/words.c
 obj = $(patsubst %.c,$B/%.o,$(1))
 
@@ -184,7 +187,7 @@ bench-quick: packages
 FUZZ_SECONDS ?= 60
 include tests/fuzz/fuzz.mk
 fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-fuzz_cflags := -std=gnu17 -g -O1 -I. -D_GNU_SOURCE -DWITH_BDB=$(WITH_BDB) \
+fuzz_cflags := -std=gnu17 -g -O1 -I. -D_GNU_SOURCE -DWITH_BDB=$(WITH_BDB) -DWITH_CDB=$(WITH_CDB) \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 build/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $$(foreach m,$$(fuzz_links_$$*),$$m.c)
@@ -240,7 +243,7 @@ dist:
 	git archive --prefix=dracd-$(VERSION)/ -o build/dracd-$(VERSION).tar.gz HEAD
 
 clean:
-	rm -rf build/out build/out-* build/*-nobdb build/clang* build/gcc-* build/cc-*
+	rm -rf build/out build/out-* build/*-nobdb build/*-nocdb build/clang* build/gcc-* build/cc-*
 
 distclean:
 	rm -rf build

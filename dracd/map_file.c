@@ -50,12 +50,10 @@ int map_file_make_spare(struct map *map, const struct access *access)
 
 int map_file_withdraw(struct map *map, const struct access *access)
 {
-	struct map_identity identity;
-	int r;
+	int r = begin_static(map, access);
 
-	r = begin_static(map, access);
 	if (r == 0)
-		r = map_commit(map, &identity);
+		r = map_commit_withdrawal(map);
 	if (r < 0 && map_use_spare(map) == 0)
 		return 0;
 	return r;

@@ -10,6 +10,10 @@
 #include "dracd/map_file.h"
 #include "dracd/map_worker_internal.h"
 
+enum {
+	IN_PLACE_MAX = 5000, /* rows; for more the readers would have to wait too long */
+};
+
 /* Addresses copied from a snapshot, and whether each is admitted. */
 struct rows {
 	struct row {
@@ -113,10 +117,6 @@ static int apply_row(struct map_worker *worker, const struct row *row)
 			r = map_delete(worker->map, keys.key[i]);
 		if (r < 0)
 			return r;
-		worker->changed = worker->changed || r != MAP_UNCHANGED;
-		if (!given && r != MAP_UNCHANGED)
-			worker->now.entries += value ? 1 : UINT64_MAX;
-		worker->deletes += !value;
 	}
 	return 0;
 }
@@ -208,15 +208,28 @@ static int copy_rows(struct map_worker *worker, struct copy *copy, uint64_t *ret
 
 /* Sets worker->changed if there is a new file: a replacement costs readers a restart, so
  * a delta that changes nothing is dropped. */
+static int commit(struct map_worker *worker, bool rebuild)
+{
+	struct map_counts counts;
+	int r = map_commit(worker->map, &worker->file, &counts);
+
+	if (r < 0)
+		return r;
+	worker->changed = r != MAP_UNCHANGED;
+	if (rebuild)
+		worker->now.entries = worker->deletes = 0;
+	worker->now.entries += counts.added - counts.removed;
+	worker->deletes += counts.removed;
+	return 0;
+}
+
 static int write_map(struct map_worker *worker, const struct rows *rows, bool rebuild)
 {
 	int r;
 
-	worker->changed = rebuild;
+	worker->changed = false;
 	if (rebuild) {
-		worker->now.entries = worker->access ? access_count(worker->access) : 0;
 		worker->now.unexpressed = 0;
-		worker->deletes = 0;
 		r = map_begin_rebuild(worker->map);
 		if (r == 0)
 			r = map_file_put_static(worker->map, worker->access);
@@ -225,8 +238,8 @@ static int write_map(struct map_worker *worker, const struct rows *rows, bool re
 	}
 	for (size_t i = 0; i < rows->count && r == 0; i++)
 		r = apply_row(worker, &rows->items[i]);
-	if (r == 0 && worker->changed)
-		return map_commit(worker->map, &worker->file);
+	if (r == 0)
+		return commit(worker, rebuild);
 	map_abort(worker->map);
 	return r;
 }
@@ -260,8 +273,8 @@ static void note_publication(struct map_worker *worker, struct moment start)
 	worker->now.duration_usec = end.boot_usec - start.boot_usec;
 }
 
-/* Publishes what a snapshot taken now says.  -ESTALE: the file is not the one we wrote.
- */
+/* Publishes what a snapshot taken now says.  -ESTALE: it takes a rebuild, as the file is
+ * not the one we wrote, or its readers should not wait for so much. */
 static int publish(struct map_worker *worker, struct config *config,
 	struct blocks *blocks, bool rebuild)
 {
@@ -285,11 +298,14 @@ static int publish(struct map_worker *worker, struct config *config,
 	if (!rebuild && (map_identify(worker->map, &in_place) < 0 ||
 				!map_identity_equal(&in_place, &worker->file)))
 		return -ESTALE;
+	if (!rebuild && rows.count > IN_PLACE_MAX &&
+		map_type_is_in_place(worker->settings.map->type))
+		return -ESTALE;
 	if (rebuild || rows.count > 0) {
 		r = write_map(worker, &rows, rebuild);
 		worker->now.step = map_failed_step(worker->map);
 		if (r < 0) {
-			if (rebuild || has_end(&rows))
+			if (r != -ESTALE && (rebuild || has_end(&rows)))
 				use_spare(worker);
 			return r;
 		}

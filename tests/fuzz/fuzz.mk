@@ -7,9 +7,9 @@ fuzz_links_address = dracd/address
 fuzz_links_postlogin = client/postlogin_request
 fuzz_links_access = maps/access maps/refusals maps/key
 fuzz_links_config = dracd/config dracd/config_parse dracd/config_check dracd/option dracd/file dracd/prefix_set \
-	dracd/address maps/key maps/map maps/map_bdb maps/replace
+	dracd/address maps/key $(map_modules)
 fuzz_links_blocks = dracd/block dracd/file dracd/prefix_set dracd/address dracd/clock client/words
 fuzz_links_sessions = client/ctl_sessions
-fuzz_libs_config = -lconfuse -ldb-5.3
+fuzz_libs_config = -lconfuse -llmdb $(maps_libs)
 fuzz_libs_record = -lsystemd
 fuzz_libs_blocks = -lsystemd

@@ -53,7 +53,7 @@ endif
 CFLAGS  ?= -g
 LDFLAGS ?=
 all_cflags  := -std=gnu17 $(OPTIMISE) $(CFLAGS) $(HARDENING) $(WARNINGS) -I. -MMD -MP \
-	-D_GNU_SOURCE -DDRACD_VERSION='"$(VERSION)"' -DWITH_BDB=$(WITH_BDB) -DWITH_CDB=$(WITH_CDB)
+	-D_GNU_SOURCE -DDRACD_VERSION='"$(VERSION)"' -DDRACD_LIBEXECDIR='"$(LIBEXECDIR)"' -DWITH_BDB=$(WITH_BDB) -DWITH_CDB=$(WITH_CDB)
 all_ldflags := $(LDFLAGS) -pie -Wl,-z,relro,-z,now,-z,noexecstack
 ifneq (,$(SAN))
 all_cflags  += -fsanitize=$(SAN) -fno-sanitize-recover=all
@@ -71,11 +71,11 @@ json_libs   = $(shell $(PKG_CONFIG) --libs jansson)
 test_libs   = $(shell $(PKG_CONFIG) --libs cmocka)
 
 maps_left_out := $(if $(filter 0,$(WITH_BDB)),maps/map_bdb.c) $(if $(filter 0,$(WITH_CDB)),maps/map_cdb.c)
-maps_src   := $(filter-out $(maps_left_out),$(wildcard maps/*.c))
+maps_src   := $(filter-out $(maps_left_out) maps/mapread.c,$(wildcard maps/*.c))
 daemon_src := $(wildcard dracd/*.c) client/words.c
 obj = $(patsubst %.c,$B/%.o,$(1))
 
-PROGRAMS := $B/dracd/dracd $B/client/dracctl $B/client/drac-postlogin
+PROGRAMS := $B/dracd/dracd $B/maps/drac-mapread $B/client/dracctl $B/client/drac-postlogin
 UNITS    := $(wildcard packaging/*.service packaging/*.socket packaging/*.timer)
 MANUALS  := $(wildcard dracd/*.[1-9] client/*.[1-9] rpc/*.[1-9])
 
@@ -83,6 +83,9 @@ all: $(PROGRAMS)
 
 $B/dracd/dracd: $(call obj,$(daemon_src) $(maps_src))
 	$(CC) $(all_ldflags) -o $@ $^ $(daemon_libs)
+
+$B/maps/drac-mapread: $(call obj,maps/mapread.c $(maps_src))
+	$(CC) $(all_ldflags) -o $@ $^ $(shell $(PKG_CONFIG) --libs lmdb) $(maps_libs) -pthread
 
 $B/client/dracctl: $(call obj,client/dracctl.c $(wildcard client/ctl_*.c) client/report.c client/words.c)
 	$(CC) $(all_ldflags) -o $@ $^ $(json_libs)
@@ -221,7 +224,7 @@ man-lint:
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)/drac/drac.conf.d
 	install -m 0755 $B/dracd/dracd $B/client/dracctl $(DESTDIR)$(SBINDIR)
-	install -m 0755 $B/client/drac-postlogin $(DESTDIR)$(LIBEXECDIR)
+	install -m 0755 $B/client/drac-postlogin $B/maps/drac-mapread $(DESTDIR)$(LIBEXECDIR)
 	test -e $(DESTDIR)$(SYSCONFDIR)/drac/drac.conf || \
 		install -m 0644 drac.conf $(DESTDIR)$(SYSCONFDIR)/drac/drac.conf
 	for m in $(MANUALS); do \

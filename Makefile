@@ -138,6 +138,12 @@ check: packages
 	@$(MAKE) --no-print-directory all
 	@B=$B tests/run-all
 
+# Ten thousand random tables: every lookup and every map file against an oracle (tests/differential).
+TABLES ?= 10000
+differential: packages
+	@$(MAKE) --no-print-directory all
+	@B=$B python3 -m tests.differential.run $(TABLES) $(SEED)
+
 # Line coverage of all tests; fails if the pure rules fall short (tests/coverage/report.py).
 coverage: packages
 	@$(MAKE) --no-print-directory COVERAGE=1 unit
@@ -268,7 +274,7 @@ help:
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
 
-.PHONY: all bench bench-quick bench-programs fuzz unit check-unit check coverage coverage-run demo \
+.PHONY: all differential bench bench-quick bench-programs fuzz unit check-unit check coverage coverage-run demo \
 	interop interop-all compatibility packages lint format-check format layers man-lint install uninstall dist clean \
 	distclean help
 .DELETE_ON_ERROR:

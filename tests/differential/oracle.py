@@ -19,6 +19,13 @@ def overlaps(network, others):
     return any(network.version == other.version and network.overlaps(other) for other in others)
 
 
+def covers(networks):
+    """A function that says whether one of them contains a host."""
+    lengths = {version: {network.prefixlen for network in networks if network.version == version}
+               for version in (4, 6)}
+    return lambda host: any(host.supernet(new_prefix=length) in networks for length in lengths[host.version])
+
+
 class Oracle:
     """The leases, as the manuals say that requests change them."""
 
@@ -64,12 +71,6 @@ class Oracle:
 
     def admitted(self, leases=None):
         """A function that says whether a host may relay, by all leases or by those given."""
-        leases = self.leases if leases is None else leases
-        lengths = {version: {lease.prefixlen for lease in leases if lease.version == version}
-                   for version in (4, 6)}
-
-        def may_relay(host):
-            return not self.is_kept_out(host) and any(
-                host.supernet(new_prefix=length) in leases for length in lengths[host.version])
-
-        return may_relay
+        is_kept_out = covers(self.denied | self.held)
+        has_lease = covers(self.leases if leases is None else leases)
+        return lambda host: not is_kept_out(host) and has_lease(host)

@@ -157,27 +157,33 @@ class Machine:
             for protocol, answer in self.answers(host, rnd):
                 if answer is not foreseen:
                     differences.append(f"{protocol} says {answer} of {host}, and the oracle {foreseen}")
-        for name, kind in self.kinds.items():
-            differences += self.compare_file(name, kind, clients)
+        differences += self.compare_files(clients)
         self.questions += len(clients) * (3 + len(self.kinds))
         if differences:
             raise Differences("; ".join(differences[:8]))
 
-    def foreseen_in_file(self, name, kind):
+    def foreseen_in_files(self, holds, is_access):
         """drac.conf(5): a lease within or about a network that a static row refuses is not written."""
-        leases = {lease for lease in self.oracle.leases if kind.holds(lease)}
-        if not name.startswith("access"):
+        leases = {lease for lease in self.oracle.leases if holds(lease)}
+        if not is_access:
             return self.oracle.admitted(leases)
         may_relay = self.oracle.admitted({lease for lease in leases if not overlaps(lease, STATIC_REFUSED)})
         return lambda host: host == STATIC_LET_IN or may_relay(host)
 
-    def compare_file(self, name, kind, clients):
-        foreseen = self.foreseen_in_file(name, kind)
-        path = self.dracd.path(f"maps/{name}{kind.suffix}")
-        admits = kind.admits(path)
-        return [f"{path} says {admits(host)} of {host}, and the oracle {foreseen(host)}"
-                for host in clients
-                if admits(host) != foreseen(host) and not self.is_known(name, host, admits(host))]
+    def compare_files(self, clients):
+        """Of files that can hold the same leases the same is foreseen."""
+        foreseen = {}
+        for name, kind in self.kinds.items():
+            what = kind.holds, name.startswith("access")
+            if what not in foreseen:
+                may_relay = self.foreseen_in_files(*what)
+                foreseen[what] = [may_relay(host) for host in clients]
+            path = self.dracd.path(f"maps/{name}{kind.suffix}")
+            admits = kind.admits(path)
+            for host, right in zip(clients, foreseen[what]):
+                answer = admits(host)
+                if answer != right and not self.is_known(name, host, answer):
+                    yield f"{path} says {answer} of {host}, and the oracle {right}"
 
     def is_known(self, name, host, admitted):
         """drac.conf(5): a host's key in an indexed file of Postfix also matches longer texts of its /64."""

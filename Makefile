@@ -107,6 +107,9 @@ unit_names := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 ifeq (0,$(WITH_BDB))
 unit_names := $(filter-out $(bdb_tests),$(unit_names))
 endif
+ifeq (0,$(WITH_CDB))
+unit_names := $(filter-out $(cdb_tests),$(unit_names))
+endif
 unit_programs := $(patsubst %,$B/tests/unit/test_%,$(unit_names))
 unit_objects   = $(foreach m,$(links_$(1)),$(if $(wildcard $(m).c),$B/$(m).o))
 

@@ -76,16 +76,36 @@ static void print_lookups(const struct words *words)
 		text_count(ctl_number(words, "permitted"), permitted));
 }
 
+/* Which leases this lookup sees, if not all. */
+static void print_view(const struct words *words)
+{
+	const char *services = ctl_value(words, "services", "");
+	unsigned long long networks = ctl_number(words, "networks");
+	char count[TEXT_SIZE];
+
+	if (!*services && networks == 0)
+		return;
+	printf("; sees only");
+	if (*services)
+		printf(" %s", services);
+	if (networks > 0)
+		printf("%s in %s network%s", *services ? "" : " addresses",
+			text_count(networks, count), networks == 1 ? "" : "s");
+}
+
 static void print_lookup(const struct words *words)
 {
 	unsigned long long connections = ctl_number(words, "connections");
-	char count[TEXT_SIZE], asked[TEXT_SIZE];
+	char count[TEXT_SIZE], asked[TEXT_SIZE], permitted[TEXT_SIZE];
 
-	printf("lookup    %s %s %s, %s connection%s, asked %s\n",
+	printf("lookup    %s %s %s, %s connection%s, asked %s, %s permitted",
 		ctl_value(words, "name", "?"), ctl_value(words, "protocol", "?"),
 		ctl_value(words, "path", "?"), text_count(connections, count),
 		connections == 1 ? "" : "s",
-		text_count(ctl_number(words, "asked"), asked));
+		text_count(ctl_number(words, "asked"), asked),
+		text_count(ctl_number(words, "permitted"), permitted));
+	print_view(words);
+	putchar('\n');
 }
 
 static void print_map(const struct words *words)

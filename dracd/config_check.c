@@ -105,6 +105,7 @@ struct check {
 	struct config *config;
 	const struct source *source;
 	struct problems *problems;
+	bool services_known; /* those without a section too */
 };
 
 /* "FILE:LINE: KIND NAME: ..." */
@@ -125,46 +126,19 @@ __attribute__((format(printf, 4, 5))) static void complain(const struct check *c
 		kind ? " " : "", name, text ? text : "out of memory");
 }
 
-static void check_map(const struct check *check, struct map_config *map)
+/* A service that nobody can log in by would make the view an empty one. */
+static void check_view(const struct check *check, const struct lookup_settings *lookup)
 {
-	unsigned prefix = check->config->ipv6_prefix;
-	struct address sample = {.length = (uint8_t)prefix};
-	/* each replacement of a Postfix hash makes every smtpd process start anew */
-	uint64_t automatic =
-		map->keys == KEY_POSTFIX ? USEC_PER_SEC : 250 * USEC_PER_MSEC;
-	struct keys keys;
+	const struct text_list *services = &lookup->view.services;
 
-	if (map->interval_usec == INTERVAL_AUTO)
-		map->interval_usec = 250 * USEC_PER_MSEC;
-	if (map->end_interval_usec == INTERVAL_AUTO)
-		map->end_interval_usec = automatic;
-	if (map->mode & (S_IWGRP | S_IWOTH))
-		complain(check, SCOPE_MAP, map->name,
-			"mode = 0%o: whoever may write the file may open the relay; use 0644",
-			(unsigned)map->mode);
-	if (map->static_path && map->keys != KEY_ACCESS)
-		complain(check, SCOPE_MAP, map->name,
-			"static: only a map with keys = access merges a static file");
-	sample.ip.s6_addr[0] = 0x20;
-	sample.ip.s6_addr[3] = sample.ip.s6_addr[5] = sample.ip.s6_addr[7] = 1;
-	if (key_format(map->keys, &sample.ip, sample.length, &keys) < 0)
-		complain(check, SCOPE_MAP, map->name,
-			"ipv6_prefix = %u cannot be expressed in a map with keys = %s; use "
-			"ipv6_prefix = 128, or a lookup instead of the map",
-			prefix, key_form_name(map->keys));
-}
-
-static void check_maps(const struct check *check)
-{
-	struct map_config *maps = check->config->maps;
-
-	for (size_t i = 0; i < check->config->map_count; i++) {
-		check_map(check, &maps[i]);
-		for (size_t j = 0; j < i; j++)
-			if (strcmp(maps[i].path, maps[j].path) == 0)
-				complain(check, SCOPE_MAP, maps[i].name,
-					"path is that of map %s", maps[j].name);
-	}
+	if (!check->services_known)
+		return;
+	for (size_t i = 0; i < services->count; i++)
+		if (!config_service(check->config, services->items[i]))
+			complain(check, SCOPE_LOOKUP, lookup->name,
+				"services: %.100s is no service; to make it one: service %.100s "
+				"{ lease = yes }",
+				services->items[i], services->items[i]);
 }
 
 static void check_lookups(const struct check *check)
@@ -174,6 +148,7 @@ static void check_lookups(const struct check *check)
 	for (size_t i = 0; i < config->lookup_count; i++) {
 		const struct lookup_settings *lookup = &config->lookups[i];
 
+		check_view(check, lookup);
 		if (strcmp(lookup->socket.path, config->report.path) == 0 ||
 			strcmp(lookup->socket.path, config->control.path) == 0)
 			complain(check, SCOPE_LOOKUP, lookup->name,
@@ -190,13 +165,18 @@ static void check_lookups(const struct check *check)
 void config_check(struct config *config, const struct source *source, bool global_ok,
 	struct problems *problems)
 {
-	struct check check = {config, source, problems};
+	struct check check = {
+		.config = config,
+		.source = source,
+		.problems = problems,
+		.services_known = problems->errors == 0,
+	};
 
 	if (global_ok && config->lease_time_usec > config->lease_time_max_usec)
 		complain(&check, SCOPE_GLOBAL, "lease_time",
 			"is longer than lease_time_max");
 	check_lookups(&check);
-	check_maps(&check);
+	config_check_maps(config, source, problems);
 }
 
 /* ---- differences ---- */
@@ -211,15 +191,32 @@ static bool same_socket(const struct socket_settings *a, const struct socket_set
 	return same_text(a->path, b->path) && a->group == b->group && a->mode == b->mode;
 }
 
+static bool same_texts(const struct text_list *a, const struct text_list *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (strcmp(a->items[i], b->items[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool same_view(const struct view *a, const struct view *b)
+{
+	return same_texts(&a->services, &b->services) &&
+	       prefix_set_equal(&a->networks, &b->networks);
+}
+
 bool config_same_lookup(const struct lookup_settings *a, const struct lookup_settings *b)
 {
 	return same_text(a->name, b->name) && a->protocol == b->protocol &&
-	       same_socket(&a->socket, &b->socket);
+	       same_socket(&a->socket, &b->socket) && same_view(&a->view, &b->view);
 }
 
 bool config_same_map(const struct map_config *a, const struct map_config *b)
 {
 	return same_text(a->name, b->name) && a->type == b->type && a->keys == b->keys &&
+	       a->nul == b->nul && same_text(a->value, b->value) &&
 	       same_text(a->path, b->path) && a->group == b->group &&
 	       a->mode == b->mode && a->interval_usec == b->interval_usec &&
 	       a->end_interval_usec == b->end_interval_usec &&

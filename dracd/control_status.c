@@ -111,6 +111,37 @@ static void send_counters(struct session *session)
 	control_send(session, &line);
 }
 
+/* Names between commas, as far as there is room in a line for them. */
+struct names {
+	char text[256];
+	size_t used;
+};
+
+static void add_name(struct names *names, const char *name)
+{
+	size_t left = sizeof(names->text) - names->used;
+	int length = snprintf(names->text + names->used, left, "%s%s",
+		names->used > 0 ? "," : "", name);
+
+	if (length >= 0 && (size_t)length < left)
+		names->used += (size_t)length;
+	else
+		names->text[names->used] = '\0'; /* no half a name */
+}
+
+/* Its services, and how many networks. */
+static void add_view(struct line *line, const struct view *view)
+{
+	struct names services = {0};
+
+	for (size_t i = 0; i < view->services.count; i++)
+		add_name(&services, view->services.items[i]);
+	if (view->services.count > 0)
+		line_add(line, "services", services.text);
+	if (view->networks.count > 0)
+		line_add_number(line, "networks", view->networks.count);
+}
+
 static void send_lookups(struct session *session)
 {
 	const struct daemon *daemon = session->daemon;
@@ -122,12 +153,13 @@ static void send_lookups(struct session *session)
 
 		line_init(&line, "lookup");
 		line_add(&line, "name", settings->name);
-		line_add(&line, "protocol",
-			settings->protocol == LOOKUP_POLICY ? "policy" : "socketmap");
+		line_add(&line, "protocol", lookup->protocol->name);
 		line_add(&line, "path", settings->socket.path);
 		line_add_number(
 			&line, "connections", server_connection_count(lookup->server));
 		line_add_number(&line, "asked", lookup->lookup.asked);
+		line_add_number(&line, "permitted", lookup->lookup.permitted);
+		add_view(&line, &settings->view);
 		control_send(session, &line);
 	}
 }
@@ -191,6 +223,25 @@ void control_status(struct session *session, const struct words *words)
 
 /* ---- check ---- */
 
+/* The lookups that have a view, and do not see the lease. */
+static void add_unseen(struct session *session, struct line *line,
+	const struct address *address, const struct lease *lease, struct moment now)
+{
+	const struct lookup_set *lookups = &session->daemon->lookups;
+	struct rules rules = core_rules(&session->daemon->core);
+	struct names unseen = {0};
+
+	for (size_t i = 0; i < lookups->count; i++) {
+		const struct lookup_settings *settings = lookups->items[i]->settings;
+
+		if (guard_admit_view(&rules, &settings->view, address, lease, now) !=
+			REASON_OK)
+			add_name(&unseen, settings->name);
+	}
+	if (unseen.used > 0)
+		line_add(line, "unseen_by", unseen.text);
+}
+
 static void answer_permit(struct session *session, const struct address *address,
 	const struct lease *lease, struct moment now)
 {
@@ -211,6 +262,7 @@ static void answer_permit(struct session *session, const struct address *address
 	line_add_number(&line, "login_ms", lease->login_wall_usec / USEC_PER_MSEC);
 	if (core->config->mode == MODE_OBSERVE)
 		line_add(&line, "mode", "observe");
+	add_unseen(session, &line, address, lease, now);
 	control_finish(session, &line);
 }
 

@@ -8,6 +8,7 @@
 #include "dracd/cleanup.h"
 #include "dracd/guard.h"
 #include "dracd/map_file.h"
+#include "dracd/map_users.h"
 #include "dracd/map_worker_internal.h"
 
 enum {
@@ -22,12 +23,15 @@ struct rows {
 	} * items;
 
 	size_t count, room;
-	int error; /* -ENOMEM sticks */
+	struct text users; /* of a map that shows them: "a, b" with its NUL for each
+			      admitted row */
+	int error;         /* -ENOMEM sticks */
 };
 
 static void done_rows(struct rows *rows)
 {
 	free(rows->items);
+	free(rows->users.data);
 }
 
 static int add_row(struct rows *rows, const struct address *address, bool admitted)
@@ -87,29 +91,40 @@ static int refresh_static(struct map_worker *worker, bool *rebuild)
 
 /* ---- from rows to keys ---- */
 
-/* Puts or deletes all keys of one row.  A static row that refuses wins over a lease, and
- * a static row of the same key comes back when the lease is over. */
-static int apply_row(struct map_worker *worker, const struct row *row)
+/* The value of a row, NULL if it is to go.  A static row that refuses wins over a lease;
+ * who logged in is no news where there is nobody to show. */
+static const char *choose_value(
+	const struct map_worker *worker, const struct row *row, const char *users)
 {
-	const struct map_config *map = worker->settings.map;
-	bool admitted = row->admitted;
+	if (!row->admitted)
+		return NULL;
+	if (map_shows_users(worker->settings.map))
+		return *users ? users : NULL;
+	if (worker->access &&
+		access_refuses(worker->access, &row->address.ip, row->address.length))
+		return NULL;
+	return map_file_value(worker->settings.map);
+}
+
+/* Puts or deletes all keys of one row.  A static row of the same key comes back when the
+ * lease is over. */
+static int apply_row(struct map_worker *worker, const struct row *row, const char *users)
+{
+	const char *chosen = choose_value(worker, row, users);
 	struct keys keys;
 	int r;
 
-	r = key_format(map->keys, &row->address.ip, row->address.length, &keys);
+	r = map_file_format_keys(worker->settings.map, &row->address, &keys);
 	if (r == -EOPNOTSUPP) {
-		worker->now.unexpressed += admitted;
+		worker->now.unexpressed += row->admitted;
 		return 0;
 	}
 	if (r < 0)
 		return r;
-	if (admitted && worker->access &&
-		access_refuses(worker->access, &row->address.ip, row->address.length))
-		admitted = false;
 	for (unsigned i = 0; i < keys.count; i++) {
 		const char *given =
 			worker->access ? access_get(worker->access, keys.key[i]) : NULL;
-		const char *value = admitted ? key_form_value(map->keys) : given;
+		const char *value = chosen ? chosen : given;
 
 		if (value)
 			r = map_put(worker->map, keys.key[i], value);
@@ -143,11 +158,23 @@ static bool is_admitted(const struct copy *copy, const struct lease *lease)
 	       guard_admit(&copy->rules, &lease->address, lease, copy->now) == REASON_OK;
 }
 
+/* Adds a lease that is admitted. */
+static int add_lease(struct copy *copy, const struct lease *lease)
+{
+	int r = add_row(copy->rows, &lease->address, true);
+
+	if (r < 0 || !map_shows_users(copy->worker->settings.map))
+		return r;
+	r = map_users_add(
+		copy->worker->reader, lease, copy->now.boot_usec, &copy->rows->users);
+	return r < 0 ? copy->rows->error = r : 0;
+}
+
 static int copy_lease(const struct lease *lease, void *context)
 {
 	struct copy *copy = context;
 
-	return is_admitted(copy, lease) ? add_row(copy->rows, &lease->address, true) : 0;
+	return is_admitted(copy, lease) ? add_lease(copy, lease) : 0;
 }
 
 static int copy_change(const struct address *key, void *context)
@@ -158,7 +185,9 @@ static int copy_change(const struct address *key, void *context)
 
 	if (r < 0)
 		return r;
-	return add_row(copy->rows, key, r == 0 && is_admitted(copy, &lease));
+	if (r == 0 && is_admitted(copy, &lease))
+		return add_lease(copy, &lease);
+	return add_row(copy->rows, key, false);
 }
 
 static int copy_end(const struct expiry *row, void *context)
@@ -178,6 +207,23 @@ static bool needs_rebuild(const struct map_worker *worker, uint64_t tail)
 	       worker->deletes > worker->now.entries + 1000;
 }
 
+static int copy_delta(struct copy *copy)
+{
+	struct map_worker *worker = copy->worker;
+	int r = table_each_change(
+		worker->reader, worker->now.sequence, copy_change, copy);
+
+	if (r == 0)
+		r = table_each_expiry(worker->reader, &worker->ended, copy_end, copy);
+	return r;
+}
+
+/* When so much is to be taken out, what stays is written sooner. */
+static bool is_large(const struct copy *copy)
+{
+	return copy->rows->count > copy->worker->now.entries / 2 + 1000;
+}
+
 /* Copies what is to be done, within one snapshot.  *rebuild is in and out. */
 static int copy_rows(struct map_worker *worker, struct copy *copy, uint64_t *ret_sequence,
 	bool *rebuild)
@@ -191,15 +237,14 @@ static int copy_rows(struct map_worker *worker, struct copy *copy, uint64_t *ret
 	r = table_read_position(worker->reader, ret_sequence, &tail);
 	if (r == 0 && needs_rebuild(worker, tail))
 		*rebuild = true;
-	if (r == 0 && *rebuild) {
-		r = table_each_lease(worker->reader, copy_lease, copy);
-	} else if (r == 0) {
-		r = table_each_change(
-			worker->reader, worker->now.sequence, copy_change, copy);
-		if (r == 0)
-			r = table_each_expiry(
-				worker->reader, &worker->ended, copy_end, copy);
+	if (r == 0 && !*rebuild) {
+		r = copy_delta(copy);
+		*rebuild = r >= 0 && is_large(copy);
+		if (*rebuild)
+			copy->rows->count = 0;
 	}
+	if (r >= 0 && *rebuild)
+		r = table_each_lease(worker->reader, copy_lease, copy);
 	table_reader_end(worker->reader);
 	return r < 0 ? r : copy->rows->error;
 }
@@ -223,6 +268,20 @@ static int commit(struct map_worker *worker, bool rebuild)
 	return 0;
 }
 
+static int apply_rows(struct map_worker *worker, const struct rows *rows)
+{
+	const bool shows_users = map_shows_users(worker->settings.map);
+	const char *users = rows->users.data;
+	int r = 0;
+
+	for (size_t i = 0; i < rows->count && r == 0; i++) {
+		r = apply_row(worker, &rows->items[i], users);
+		if (shows_users && rows->items[i].admitted)
+			users += strlen(users) + 1;
+	}
+	return r;
+}
+
 static int write_map(struct map_worker *worker, const struct rows *rows, bool rebuild)
 {
 	int r;
@@ -236,8 +295,8 @@ static int write_map(struct map_worker *worker, const struct rows *rows, bool re
 	} else {
 		r = map_begin_delta(worker->map, &worker->file);
 	}
-	for (size_t i = 0; i < rows->count && r == 0; i++)
-		r = apply_row(worker, &rows->items[i]);
+	if (r == 0)
+		r = apply_rows(worker, rows);
 	if (r == 0)
 		return commit(worker, rebuild);
 	map_abort(worker->map);

@@ -17,7 +17,8 @@ dracd version=1.0.0 state={state} mode=enforce up_ms=1036800000 pid=812
 leases count=412 ipv4=388 ipv6=24 limit=100000 next_end_ms=3000
 logins window_ms=300000 granted=12 renewed=96 refused=3 errors=0 refused_private=2 refused_never_lease=1
 lookups window_ms=300000 asked=1204 permitted=31
-lookup name=postfix protocol=policy path=/var/spool/postfix/dracd/policy connections=1 asked=1204
+lookup name=postfix protocol=policy path=/var/spool/postfix/dracd/policy connections=1 asked=1204 permitted=31
+lookup name=lan protocol=plain path=/run/dracd/lan connections=0 asked=7 permitted=0 services=pop3,imap networks=2
 map name=sendmail type=hash keys=sendmail path=/var/lib/dracd/maps/drac entries=412 published_ago_ms=3000 pending=0 state=ok
 map name=postfix type=hash keys=postfix path=/x entries=1 pending=7 state=error error=No%20space%20left%20on%20device
 later_line of=a version=later
@@ -55,7 +56,8 @@ dracd 1.0.0 up 12 days   mode enforce   OK
 leases    412 (388 IPv4, 24 IPv6), next ends in 3 s; limit 100000
 logins    granted 12 renewed 96 refused 3 in the last 5 min (private 2, never_lease 1)
 lookups   1,204 in the last 5 min, 31 permitted
-lookup    postfix policy /var/spool/postfix/dracd/policy, 1 connection, asked 1,204
+lookup    postfix policy /var/spool/postfix/dracd/policy, 1 connection, asked 1,204, 31 permitted
+lookup    lan plain /run/dracd/lan, 0 connections, asked 7, 0 permitted; sees only pop3,imap in 2 networks
 map       sendmail hash 412 entries, published 3 s ago, pending 0
 map       postfix hash 1 entry, not published yet, pending 7, ERROR: No space left on device
 """
@@ -92,7 +94,9 @@ lookups   0 in the last 5 min, 0 permitted
             self.assertEqual(value["logins"]["refused_never_lease"], 1)
             self.assertEqual([row["name"] for row in value["map"]], ["sendmail", "postfix"])
             self.assertEqual(value["map"][1]["error"], "No space left on device")
-            self.assertEqual(len(value["lookup"]), 1)
+            self.assertEqual(value["lookup"][1], {
+                "name": "lan", "protocol": "plain", "path": "/run/dracd/lan", "connections": 0, "asked": 7,
+                "permitted": 0, "services": "pop3,imap", "networks": 2})
             self.assertEqual(len(value["warning"]), 1)
             self.assertNotIn("later_line", value)
         self.check(["status"], "OK\n", "status", 3)
@@ -186,6 +190,11 @@ ADDRESS             ENDS IN  USERS              SERVICE  LOGINS  SINCE
         self.check(["check", "2001:DB8::1"], answer, "check address=2001:DB8::1", 0,
                    f"2001:db8::1 may relay until {at(until)} (4m10s): login at {at(login)}; "
                    "the lease is for 2001:db8::/64\n")
+
+        self.check(["check", "203.0.113.9"], "OK permit address=203.0.113.9 lease=203.0.113.9 "
+                   f"until_ms={until} left_ms=250000 unseen_by=lan,exim\n", "check address=203.0.113.9", 0,
+                   f"203.0.113.9 may relay until {at(until)} (4m10s): login\n"
+                   "note: not by lookup lan,exim, which by its services or networks does not see the lease\n")
 
     def test_check_while_mode_is_observe(self):
         until = in_ms(250)

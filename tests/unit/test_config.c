@@ -1,76 +1,4 @@
-#include "dracd/config.h"
-
-#include <errno.h>
-#include <grp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "dracd/option.h"
-#include "tests/unit/unit.h"
-
-struct world {
-	char directory[32], file[64];
-	struct problems problems;
-	struct config *config;
-};
-
-static int setup(void **state)
-{
-	struct world *world = calloc(1, sizeof(*world));
-
-	snprintf(world->directory, sizeof(world->directory), "/tmp/dracd-test-XXXXXX");
-	assert_non_null(mkdtemp(world->directory));
-	snprintf(world->file, sizeof(world->file), "%s/drac.conf", world->directory);
-	*state = world;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *world = *state;
-	char command[128];
-
-	config_unref(world->config);
-	problems_done(&world->problems);
-	snprintf(command, sizeof(command), "rm -r %s", world->directory);
-	assert_int_equal(system(command), 0);
-	free(world);
-	return 0;
-}
-
-static void write_file(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-}
-
-static int load(struct world *world, const char *text)
-{
-	write_file(world->file, text);
-	world->config = config_unref(world->config);
-	problems_done(&world->problems);
-	return config_load(world->file, &world->config, &world->problems);
-}
-
-/* True if some problem is exactly "<file>:<line>: <rest>". */
-static bool has_problem(const struct world *world, unsigned line, const char *rest)
-{
-	char wanted[512];
-
-	snprintf(wanted, sizeof(wanted), "%s:%u: %s", world->file, line, rest);
-	for (size_t i = 0; i < world->problems.count; i++)
-		if (strstr(world->problems.items[i].text, wanted))
-			return true;
-	for (size_t i = 0; i < world->problems.count; i++)
-		print_error("had: %s\n", world->problems.items[i].text);
-	return false;
-}
+#include "tests/unit/config_world.h"
 
 static void test_defaults(void **state)
 {
@@ -164,10 +92,19 @@ static void test_problems_with_lines(void **state)
 			"lease = perhaps: must be yes or no"},
 		{"service imap {\n\n leese = yes }", 3, "unknown option 'leese'; see"},
 		{"lookup a {\n protocol = tcp\n}", 2,
-			"protocol = tcp: must be policy or"},
+			"protocol = tcp: must be policy, socketmap or plain"},
 		{"map a {\n type = dbm\n}", 2, "type = dbm: unknown map type"},
 		{"map a {\n keys = exim4\n}", 2, "keys = exim4: must be postfix"},
 		{"map a {\n mode = 9\n}", 2, "mode = 9: must be an octal mode"},
+		{"map a {\n nul = 0\n}", 2, "nul = 0: must be auto, yes or no"},
+		{"map a {\n value = \"\"\n}", 2, "value = : must not be empty"},
+		{"map a {\n value = \"unix:foo\"\n}", 2, "value = unix:foo: a colon"},
+		{"map a {\n value = \"1234567890 5\"\n}", 2,
+			"value = 1234567890 5: digits and more"},
+		{"map a {\n value = 12a\n}", 2, "value = 12a: digits and more"},
+		{"map a {\n value = \"OK \"\n}", 2, "value = OK : must be one to 64"},
+		{"map a {\n value = \"O\\tK\"\n}", 2,
+			"value = O\tK: must be of printable ASCII"},
 		{"mode = \"enforce", 1, ""},
 		/* libconfuse gives up here without a word */
 		{"mode = enforce\n\"\"\ndeny = {\"10.0.0.0/8\"}\n", 2,
@@ -305,6 +242,13 @@ static void test_between_options(void **state)
 		{"lookup a { protocol = policy path = \"/x\" }\n"
 		 "lookup b { protocol = policy path = \"/x\" }",
 			"lookup b: path is that of"},
+		{"lookup a { protocol = plain path = \"/x\" services = {\"imap\", \"smtp\"} }",
+			"drac.conf:1: lookup a: services: smtp is no service; to make it one: "
+			"service smtp { lease = yes }"},
+		{"lookup a { protocol = plain path = \"/x\" services = {\"\"} }",
+			"lookup a: services:  is no service"},
+		{"lookup a { protocol = plain path = \"/x\" networks = {\"10.0.0.1/8\"} }",
+			"networks = 10.0.0.1/8: host bits are set"},
 		{"control_socket = \"/x\"\nlookup a { protocol = policy path = \"/x\" }",
 			"lookup a: path is that of the report or control socket"},
 #if WITH_BDB
@@ -330,6 +274,58 @@ static void test_between_options(void **state)
 				 NULL;
 		assert_true(found);
 	}
+}
+
+static void test_views(void **state)
+{
+	/* each differs from the first, by which a reload knows that it is another one */
+	static const char *const rows[] = {
+		"services = {\"pop3\", \"fax\"} networks = {\"10.0.0.0/8\", \"2001:db8::/32\"}",
+		"",
+		"services = {\"pop3\"} networks = {\"10.0.0.0/8\", \"2001:db8::/32\"}",
+		"services = {\"fax\", \"imap\"} networks = {\"10.0.0.0/8\", \"2001:db8::/32\"}",
+		"services = {\"pop3\", \"fax\"} networks = {\"10.0.0.0/8\"}",
+		"services = {\"pop3\", \"fax\"} networks = {\"10.0.0.0/8\", \"2001:db8::/33\"}",
+	};
+	struct world *world = *state;
+	struct config *first = NULL;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct lookup_settings *lookup;
+		char text[256];
+
+		snprintf(text, sizeof(text),
+			"service fax { lease = yes }\nlookup a { protocol = plain path = \"/x\" %s }\n",
+			rows[i]);
+		assert_int_equal(load(world, text), 0);
+		lookup = &world->config->lookups[0];
+		assert_int_equal(lookup->protocol, LOOKUP_PLAIN);
+		assert_true(config_same_lookup(lookup, lookup));
+		if (first)
+			assert_false(config_same_lookup(&first->lookups[0], lookup));
+		else
+			first = config_ref(world->config);
+		assert_int_equal(load(world, text), 0);
+		assert_int_equal(config_same_lookup(
+					 &first->lookups[0], &world->config->lookups[0]),
+			i == 0);
+	}
+	assert_int_equal(first->lookups[0].view.services.count, 2);
+	assert_string_equal(first->lookups[0].view.services.items[1], "fax");
+	assert_int_equal(first->lookups[0].view.networks.count, 2);
+	config_unref(first);
+}
+
+/* A service that another mistake has kept out is not unknown as well. */
+static void test_services_of_a_view_are_judged_last(void **state)
+{
+	struct world *world = *state;
+
+	assert_int_equal(load(world, "service fax { lease = perhaps }\n"
+				     "lookup a { protocol = plain path = \"/x\" "
+				     "services = {\"fax\", \"imap\"} }\n"),
+		-EINVAL);
+	assert_int_equal(world->problems.count, 1);
 }
 
 static void test_further_files(void **state)
@@ -422,7 +418,6 @@ static void test_shipped_file_is_the_defaults(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_defaults),
 		TEST(test_values),
@@ -433,6 +428,8 @@ int main(void)
 		TEST(test_comments),
 		TEST(test_a_long_list_of_bad_values),
 		TEST(test_between_options),
+		TEST(test_views),
+		TEST(test_services_of_a_view_are_judged_last),
 		TEST(test_further_files),
 		TEST(test_no_file),
 		TEST(test_every_option_is_documented),

@@ -12,13 +12,16 @@ links_address = dracd/address
 links_prefix_set = dracd/prefix_set dracd/address
 links_guard = dracd/guard dracd/prefix_set dracd/address dracd/block dracd/clock dracd/file client/words
 links_lease = dracd/lease dracd/clock dracd/address
-links_lookup = dracd/policy dracd/socketmap dracd/address
+links_lookup = dracd/policy dracd/socketmap dracd/plain dracd/lookup_key dracd/address
 links_login = dracd/login dracd/address client/words client/report
 links_block = dracd/block dracd/file dracd/prefix_set dracd/address dracd/clock client/words
 links_table = dracd/table dracd/table_read dracd/table_end dracd/table_write dracd/table_check dracd/lease dracd/clock dracd/address
 links_table_renew = $(links_table)
-links_config = dracd/config dracd/config_parse dracd/config_check dracd/option dracd/file dracd/prefix_set dracd/address \
-	maps/key $(map_modules)
+links_config = dracd/config dracd/config_parse dracd/config_check dracd/config_map dracd/map_file dracd/option \
+	dracd/file dracd/prefix_set dracd/address maps/access maps/refusals maps/key $(map_modules)
+links_config_map = $(links_config)
+links_table_check = $(links_table)
+links_table_end = $(links_table)
 links_key = maps/key
 links_access = maps/access maps/refusals maps/key
 links_replace = maps/replace
@@ -27,5 +30,6 @@ links_map = $(map_modules)
 links_map_file = $(map_modules)
 links_map_formats = $(map_modules)
 
-# What needs Berkeley DB: left out by WITH_BDB=0.
-bdb_tests := map map_file
+# What needs Berkeley DB or cdb: left out by WITH_BDB=0, WITH_CDB=0.
+bdb_tests := map map_file config_map
+cdb_tests := config_map

@@ -104,6 +104,7 @@ void config_done_section(enum option_scope scope, void *section)
 		free(((struct map_config *)section)->name);
 		free(((struct map_config *)section)->path);
 		free(((struct map_config *)section)->static_path);
+		free(((struct map_config *)section)->value);
 	}
 }
 

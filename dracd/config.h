@@ -78,10 +78,21 @@ struct lookup_settings {
 	struct view view;
 };
 
+/* Until config_check_maps() has resolved it by the map's type. */
+#define KEYS_AUTO KEY_FORM_COUNT
+
+enum nul {
+	NUL_AUTO, /* as config_check_maps() finds, which leaves one of the others */
+	NUL_YES,
+	NUL_NO,
+};
+
 struct map_config {
 	char *name;
 	enum map_type type;
 	enum key_form keys;
+	enum nul nul; /* keys and values carry their NUL */
+	char *value;  /* of every lease; NULL: that of the key form */
 	char *path;
 	gid_t group;
 	mode_t mode;
@@ -152,6 +163,9 @@ const char *config_reporter(const struct config *config, uid_t uid);
  */
 bool config_same_lookup(const struct lookup_settings *a, const struct lookup_settings *b);
 bool config_same_map(const struct map_config *a, const struct map_config *b);
+
+/* True if a map shows who has logged in, so that it is to be told when that changes. */
+bool config_shows_users(const struct config *config);
 
 /* Appends warnings for options that differ and take effect at a restart only. */
 void config_compare(

@@ -126,48 +126,6 @@ __attribute__((format(printf, 4, 5))) static void complain(const struct check *c
 		kind ? " " : "", name, text ? text : "out of memory");
 }
 
-static void check_map(const struct check *check, struct map_config *map)
-{
-	unsigned prefix = check->config->ipv6_prefix;
-	struct address sample = {.length = (uint8_t)prefix};
-	/* each replacement of a Postfix hash makes every smtpd process start anew */
-	uint64_t automatic =
-		map->keys == KEY_POSTFIX ? USEC_PER_SEC : 250 * USEC_PER_MSEC;
-	struct keys keys;
-
-	if (map->interval_usec == INTERVAL_AUTO)
-		map->interval_usec = 250 * USEC_PER_MSEC;
-	if (map->end_interval_usec == INTERVAL_AUTO)
-		map->end_interval_usec = automatic;
-	if (map->mode & (S_IWGRP | S_IWOTH))
-		complain(check, SCOPE_MAP, map->name,
-			"mode = 0%o: whoever may write the file may open the relay; use 0644",
-			(unsigned)map->mode);
-	if (map->static_path && map->keys != KEY_ACCESS)
-		complain(check, SCOPE_MAP, map->name,
-			"static: only a map with keys = access merges a static file");
-	sample.ip.s6_addr[0] = 0x20;
-	sample.ip.s6_addr[3] = sample.ip.s6_addr[5] = sample.ip.s6_addr[7] = 1;
-	if (key_format(map->keys, &sample.ip, sample.length, &keys) < 0)
-		complain(check, SCOPE_MAP, map->name,
-			"ipv6_prefix = %u cannot be expressed in a map with keys = %s; use "
-			"ipv6_prefix = 128, or a lookup instead of the map",
-			prefix, key_form_name(map->keys));
-}
-
-static void check_maps(const struct check *check)
-{
-	struct map_config *maps = check->config->maps;
-
-	for (size_t i = 0; i < check->config->map_count; i++) {
-		check_map(check, &maps[i]);
-		for (size_t j = 0; j < i; j++)
-			if (strcmp(maps[i].path, maps[j].path) == 0)
-				complain(check, SCOPE_MAP, maps[i].name,
-					"path is that of map %s", maps[j].name);
-	}
-}
-
 /* A service that nobody can log in by would make the view an empty one. */
 static void check_view(const struct check *check, const struct lookup_settings *lookup)
 {
@@ -218,7 +176,7 @@ void config_check(struct config *config, const struct source *source, bool globa
 		complain(&check, SCOPE_GLOBAL, "lease_time",
 			"is longer than lease_time_max");
 	check_lookups(&check);
-	check_maps(&check);
+	config_check_maps(config, source, problems);
 }
 
 /* ---- differences ---- */
@@ -258,6 +216,7 @@ bool config_same_lookup(const struct lookup_settings *a, const struct lookup_set
 bool config_same_map(const struct map_config *a, const struct map_config *b)
 {
 	return same_text(a->name, b->name) && a->type == b->type && a->keys == b->keys &&
+	       a->nul == b->nul && same_text(a->value, b->value) &&
 	       same_text(a->path, b->path) && a->group == b->group &&
 	       a->mode == b->mode && a->interval_usec == b->interval_usec &&
 	       a->end_interval_usec == b->end_interval_usec &&

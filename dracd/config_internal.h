@@ -47,6 +47,10 @@ int config_add_defaults(struct config *config, struct problems *problems)
 void config_check(struct config *config, const struct source *source, bool global_ok,
 	struct problems *problems);
 
+/* The part of it that is about maps. */
+void config_check_maps(
+	struct config *config, const struct source *source, struct problems *problems);
+
 void config_done(struct config *config);
 void config_done_section(enum option_scope scope, void *section);
 

@@ -16,6 +16,7 @@
 #include "dracd/map_file.h"
 
 enum {
+	TEXTS = 4, /* of a message */
 	WITHDRAW_TRIES = 4,
 	WITHDRAW_WAIT_USEC = 1000000,
 };
@@ -24,14 +25,14 @@ enum {
 struct message {
 	enum {
 		MESSAGE_LOOKUP, /* text: path */
-		MESSAGE_MAP,    /* texts: name, path, static file or nothing */
+		MESSAGE_MAP,    /* texts: name, path, static file and value or nothing */
 		MESSAGE_ADD,    /* those before this are withdrawn too */
 		MESSAGE_SET,    /* those before this are all that is withdrawn */
 		MESSAGE_CLEAN,  /* there is nothing to withdraw any more */
 	} kind;
 
 	struct map_config map; /* without its texts */
-	uint32_t lengths[3];
+	uint32_t lengths[TEXTS];
 };
 
 enum {
@@ -69,7 +70,9 @@ static int add_map(struct config *to, const struct map_config *map)
 	grown->name = strdup(map->name);
 	grown->path = strdup(map->path);
 	grown->static_path = map->static_path ? strdup(map->static_path) : NULL;
-	return grown->name && grown->path && !grown->static_path == !map->static_path
+	grown->value = map->value ? strdup(map->value) : NULL;
+	return grown->name && grown->path && !grown->static_path == !map->static_path &&
+			       !grown->value == !map->value
 		       ? 0
 		       : -ENOMEM;
 }
@@ -143,11 +146,11 @@ static int read_all(int pipe, void *data, size_t length)
 }
 
 /* A message with its texts, each NULL if it was.  -EPIPE at the end of the pipe. */
-static int read_message(int pipe, struct message *ret, char *ret_texts[3])
+static int read_message(int pipe, struct message *ret, char *ret_texts[TEXTS])
 {
 	int r = read_all(pipe, ret, sizeof(*ret));
 
-	for (int i = 0; i < 3 && r == 0; i++) {
+	for (int i = 0; i < TEXTS && r == 0; i++) {
 		if (ret->lengths[i] == 0)
 			continue;
 		if (ret->lengths[i] > TEXT_MAX)
@@ -161,7 +164,7 @@ static int read_message(int pipe, struct message *ret, char *ret_texts[3])
 }
 
 static int add_message(
-	struct config *to, const struct message *message, char *const texts[3])
+	struct config *to, const struct message *message, char *const texts[TEXTS])
 {
 	struct map_config map = message->map;
 
@@ -170,6 +173,7 @@ static int add_message(
 	map.name = texts[0];
 	map.path = texts[1];
 	map.static_path = texts[2];
+	map.value = texts[3];
 	return add_map(to, &map);
 }
 
@@ -180,12 +184,12 @@ static int read_order(int pipe, struct config *ret)
 	int r;
 
 	for (;;) {
-		char *texts[3] = {0};
+		char *texts[TEXTS] = {0};
 
 		r = read_message(pipe, &message, texts);
 		if (r == 0 && message.kind <= MESSAGE_MAP)
 			r = add_message(ret, &message, texts);
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < TEXTS; i++)
 			free(texts[i]);
 		if (r < 0)
 			return r;
@@ -232,33 +236,35 @@ static int write_all(int pipe, const void *data, size_t length)
 	return 0;
 }
 
-static int write_message(int pipe, struct message message, const char *const texts[3])
+static int write_message(int pipe, struct message message, const char *const texts[TEXTS])
 {
 	int r;
 
-	message.map.name = message.map.path = message.map.static_path = NULL;
-	for (int i = 0; i < 3; i++)
+	message.map.name = message.map.path = NULL;
+	message.map.static_path = message.map.value = NULL;
+	for (int i = 0; i < TEXTS; i++)
 		message.lengths[i] = texts[i] ? (uint32_t)strlen(texts[i]) : 0;
 	r = write_all(pipe, &message, sizeof(message));
-	for (int i = 0; i < 3 && r == 0; i++)
+	for (int i = 0; i < TEXTS && r == 0; i++)
 		r = write_all(pipe, texts[i], message.lengths[i]);
 	return r;
 }
 
 static int write_order(int pipe, const struct config *config, int order)
 {
-	const char *const none[3] = {NULL};
+	const char *const none[TEXTS] = {NULL};
 	int r = 0;
 
 	for (size_t i = 0; i < config->lookup_count && r == 0; i++)
 		r = write_message(pipe, (struct message){.kind = MESSAGE_LOOKUP},
-			(const char *const[3]){config->lookups[i].socket.path});
+			(const char *const[TEXTS]){config->lookups[i].socket.path});
 	for (size_t i = 0; i < config->map_count && r == 0; i++) {
 		const struct map_config *map = &config->maps[i];
 
 		r = write_message(pipe,
 			(struct message){.kind = MESSAGE_MAP, .map = *map},
-			(const char *const[3]){map->name, map->path, map->static_path});
+			(const char *const[TEXTS]){
+				map->name, map->path, map->static_path, map->value});
 	}
 	return r == 0 ? write_message(
 				pipe, (struct message){.kind = (unsigned)order}, none)
@@ -378,7 +384,7 @@ void guardian_tell(const struct guardian *guardian, const struct config *config,
 
 static void tell_clean(const struct guardian *guardian)
 {
-	const char *const none[3] = {NULL};
+	const char *const none[TEXTS] = {NULL};
 
 	if (write_message(guardian->pipe, (struct message){.kind = MESSAGE_CLEAN}, none) <
 		0)

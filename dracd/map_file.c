@@ -1,6 +1,24 @@
 /* How a map of drac.conf is opened, and withdrawn. */
 #include "dracd/map_file.h"
 
+#include <errno.h>
+
+int map_file_format_keys(
+	const struct map_config *config, const struct address *address, struct keys *ret)
+{
+	const bool hosts_only =
+		config->type == MAP_RELAYHOSTS || config->type == MAP_RELAYHOSTSUSERS;
+
+	if (hosts_only && address->length != 128)
+		return -EOPNOTSUPP;
+	return key_format(config->keys, &address->ip, address->length, ret);
+}
+
+const char *map_file_value(const struct map_config *config)
+{
+	return config->value ? config->value : key_form_value(config->keys);
+}
+
 int map_file_open(const struct map_config *config, struct map **ret)
 {
 	struct map_settings settings = {
@@ -8,8 +26,9 @@ int map_file_open(const struct map_config *config, struct map **ret)
 		.path = config->path,
 		.mode = config->mode,
 		.group = config->group,
-		.trailing_nul = config->keys == KEY_POSTFIX,
-		.wake_readers = config->keys != KEY_POSTFIX,
+		.trailing_nul = config->nul == NUL_YES,
+		.wake_readers =
+			config->keys == KEY_SENDMAIL || config->keys == KEY_ACCESS,
 	};
 
 	return map_open(&settings, ret);
@@ -50,12 +69,10 @@ int map_file_make_spare(struct map *map, const struct access *access)
 
 int map_file_withdraw(struct map *map, const struct access *access)
 {
-	struct map_identity identity;
-	int r;
+	int r = begin_static(map, access);
 
-	r = begin_static(map, access);
 	if (r == 0)
-		r = map_commit(map, &identity);
+		r = map_commit_withdrawal(map);
 	if (r < 0 && map_use_spare(map) == 0)
 		return 0;
 	return r;

@@ -6,6 +6,13 @@
 #include "maps/access.h"
 #include "maps/map.h"
 
+/* All keys of the address in this map; as key_format(). */
+int map_file_format_keys(const struct map_config *config, const struct address *address,
+	struct keys *ret) __attribute__((warn_unused_result));
+
+/* The constant value of every lease in it. */
+const char *map_file_value(const struct map_config *config);
+
 int map_file_open(const struct map_config *config, struct map **ret)
 	__attribute__((warn_unused_result));
 

@@ -8,7 +8,13 @@
 #include "dracd/cleanup.h"
 #include "dracd/guard.h"
 #include "dracd/map_file.h"
+#include "dracd/map_users.h"
 #include "dracd/map_worker_internal.h"
+
+enum {
+	GROUP_BITS = 16,     /* of an IPv6 address */
+	IN_PLACE_MAX = 5000, /* rows; for more the readers would have to wait too long */
+};
 
 /* Addresses copied from a snapshot, and whether each is admitted. */
 struct rows {
@@ -18,12 +24,15 @@ struct rows {
 	} * items;
 
 	size_t count, room;
-	int error; /* -ENOMEM sticks */
+	struct text users; /* of a map that shows them: "a, b" with its NUL for each
+			      admitted row */
+	int error;         /* -ENOMEM sticks */
 };
 
 static void done_rows(struct rows *rows)
 {
 	free(rows->items);
+	free(rows->users.data);
 }
 
 static int add_row(struct rows *rows, const struct address *address, bool admitted)
@@ -83,29 +92,40 @@ static int refresh_static(struct map_worker *worker, bool *rebuild)
 
 /* ---- from rows to keys ---- */
 
-/* Puts or deletes all keys of one row.  A static row that refuses wins over a lease, and
- * a static row of the same key comes back when the lease is over. */
-static int apply_row(struct map_worker *worker, const struct row *row)
+/* The value of a row, NULL if it is to go.  A static row that refuses wins over a lease;
+ * who logged in is no news where there is nobody to show. */
+static const char *choose_value(
+	const struct map_worker *worker, const struct row *row, const char *users)
 {
-	const struct map_config *map = worker->settings.map;
-	bool admitted = row->admitted;
+	if (!row->admitted)
+		return NULL;
+	if (map_shows_users(worker->settings.map))
+		return *users ? users : NULL;
+	if (worker->access &&
+		access_refuses(worker->access, &row->address.ip, row->address.length))
+		return NULL;
+	return map_file_value(worker->settings.map);
+}
+
+/* Puts or deletes all keys of one row.  A static row of the same key comes back when the
+ * lease is over. */
+static int apply_row(struct map_worker *worker, const struct row *row, const char *users)
+{
+	const char *chosen = choose_value(worker, row, users);
 	struct keys keys;
 	int r;
 
-	r = key_format(map->keys, &row->address.ip, row->address.length, &keys);
+	r = map_file_format_keys(worker->settings.map, &row->address, &keys);
 	if (r == -EOPNOTSUPP) {
-		worker->now.unexpressed += admitted;
+		worker->now.unexpressed += row->admitted;
 		return 0;
 	}
 	if (r < 0)
 		return r;
-	if (admitted && worker->access &&
-		access_refuses(worker->access, &row->address.ip, row->address.length))
-		admitted = false;
 	for (unsigned i = 0; i < keys.count; i++) {
 		const char *given =
 			worker->access ? access_get(worker->access, keys.key[i]) : NULL;
-		const char *value = admitted ? key_form_value(map->keys) : given;
+		const char *value = chosen ? chosen : given;
 
 		if (value)
 			r = map_put(worker->map, keys.key[i], value);
@@ -113,10 +133,6 @@ static int apply_row(struct map_worker *worker, const struct row *row)
 			r = map_delete(worker->map, keys.key[i]);
 		if (r < 0)
 			return r;
-		worker->changed = worker->changed || r != MAP_UNCHANGED;
-		if (!given && r != MAP_UNCHANGED)
-			worker->now.entries += value ? 1 : UINT64_MAX;
-		worker->deletes += !value;
 	}
 	return 0;
 }
@@ -143,11 +159,46 @@ static bool is_admitted(const struct copy *copy, const struct lease *lease)
 	       guard_admit(&copy->rules, &lease->address, lease, copy->now) == REASON_OK;
 }
 
+/* Adds a lease that is admitted. */
+static int add_lease(struct copy *copy, const struct lease *lease)
+{
+	int r = add_row(copy->rows, &lease->address, true);
+
+	if (r < 0 || !map_shows_users(copy->worker->settings.map))
+		return r;
+	r = map_users_add(
+		copy->worker->reader, lease, copy->now.boot_usec, &copy->rows->users);
+	return r < 0 ? copy->rows->error = r : 0;
+}
+
 static int copy_lease(const struct lease *lease, void *context)
 {
 	struct copy *copy = context;
 
-	return is_admitted(copy, lease) ? add_row(copy->rows, &lease->address, true) : 0;
+	return is_admitted(copy, lease) ? add_lease(copy, lease) : 0;
+}
+
+/* Adds the end of a lease.  For Postfix the key of an IPv6 network with zero groups at
+ * its end ("2001:db8:1:") can also be one of the network a group longer or shorter; if
+ * that has a lease, its keys are put again. */
+static int add_end(struct copy *copy, const struct address *key)
+{
+	int r = add_row(copy->rows, key, false);
+
+	if (copy->worker->settings.map->keys != KEY_POSTFIX || address_is_host(key) ||
+		address_is_ipv4(key))
+		return r;
+	for (unsigned i = 0; i < 2 && r >= 0; i++) {
+		struct address other = *key;
+		struct lease lease;
+
+		other.length = (uint8_t)(i == 0 ? key->length + GROUP_BITS
+						: key->length - GROUP_BITS);
+		r = table_read_lease(copy->worker->reader, &other, &lease);
+		if (r == 0 && is_admitted(copy, &lease))
+			r = add_lease(copy, &lease);
+	}
+	return r < 0 ? r : 0;
 }
 
 static int copy_change(const struct address *key, void *context)
@@ -158,7 +209,9 @@ static int copy_change(const struct address *key, void *context)
 
 	if (r < 0)
 		return r;
-	return add_row(copy->rows, key, r == 0 && is_admitted(copy, &lease));
+	if (r == 0 && is_admitted(copy, &lease))
+		return add_lease(copy, &lease);
+	return add_end(copy, key);
 }
 
 static int copy_end(const struct expiry *row, void *context)
@@ -168,7 +221,7 @@ static int copy_end(const struct expiry *row, void *context)
 	if (row->deadline_boot_usec > copy->now.boot_usec)
 		return TABLE_NOT_FOUND; /* nonzero: the walk ends */
 	copy->last = *row;
-	return add_row(copy->rows, &row->key, false);
+	return add_end(copy, &row->key);
 }
 
 /* True if the file cannot be brought up to date by a delta. */
@@ -176,6 +229,23 @@ static bool needs_rebuild(const struct map_worker *worker, uint64_t tail)
 {
 	return !worker->now.has_published || worker->now.sequence < tail ||
 	       worker->deletes > worker->now.entries + 1000;
+}
+
+static int copy_delta(struct copy *copy)
+{
+	struct map_worker *worker = copy->worker;
+	int r = table_each_change(
+		worker->reader, worker->now.sequence, copy_change, copy);
+
+	if (r == 0)
+		r = table_each_expiry(worker->reader, &worker->ended, copy_end, copy);
+	return r;
+}
+
+/* When so much is to be taken out, what stays is written sooner. */
+static bool is_large(const struct copy *copy)
+{
+	return copy->rows->count > copy->worker->now.entries / 2 + 1000;
 }
 
 /* Copies what is to be done, within one snapshot.  *rebuild is in and out. */
@@ -191,15 +261,14 @@ static int copy_rows(struct map_worker *worker, struct copy *copy, uint64_t *ret
 	r = table_read_position(worker->reader, ret_sequence, &tail);
 	if (r == 0 && needs_rebuild(worker, tail))
 		*rebuild = true;
-	if (r == 0 && *rebuild) {
-		r = table_each_lease(worker->reader, copy_lease, copy);
-	} else if (r == 0) {
-		r = table_each_change(
-			worker->reader, worker->now.sequence, copy_change, copy);
-		if (r == 0)
-			r = table_each_expiry(
-				worker->reader, &worker->ended, copy_end, copy);
+	if (r == 0 && !*rebuild) {
+		r = copy_delta(copy);
+		*rebuild = r >= 0 && is_large(copy);
+		if (*rebuild)
+			copy->rows->count = 0;
 	}
+	if (r >= 0 && *rebuild)
+		r = table_each_lease(worker->reader, copy_lease, copy);
 	table_reader_end(worker->reader);
 	return r < 0 ? r : copy->rows->error;
 }
@@ -208,25 +277,52 @@ static int copy_rows(struct map_worker *worker, struct copy *copy, uint64_t *ret
 
 /* Sets worker->changed if there is a new file: a replacement costs readers a restart, so
  * a delta that changes nothing is dropped. */
+static int commit(struct map_worker *worker, bool rebuild)
+{
+	struct map_counts counts;
+	int r = map_commit(worker->map, &worker->file, &counts);
+
+	if (r < 0)
+		return r;
+	worker->changed = r != MAP_UNCHANGED;
+	if (rebuild)
+		worker->now.entries = worker->deletes = 0;
+	worker->now.entries += counts.added - counts.removed;
+	worker->deletes += counts.removed;
+	return 0;
+}
+
+static int apply_rows(struct map_worker *worker, const struct rows *rows)
+{
+	const bool shows_users = map_shows_users(worker->settings.map);
+	const char *users = rows->users.data;
+	int r = 0;
+
+	for (size_t i = 0; i < rows->count && r == 0; i++) {
+		r = apply_row(worker, &rows->items[i], users);
+		if (shows_users && rows->items[i].admitted)
+			users += strlen(users) + 1;
+	}
+	return r;
+}
+
 static int write_map(struct map_worker *worker, const struct rows *rows, bool rebuild)
 {
 	int r;
 
-	worker->changed = rebuild;
+	worker->changed = false;
 	if (rebuild) {
-		worker->now.entries = worker->access ? access_count(worker->access) : 0;
 		worker->now.unexpressed = 0;
-		worker->deletes = 0;
 		r = map_begin_rebuild(worker->map);
 		if (r == 0)
 			r = map_file_put_static(worker->map, worker->access);
 	} else {
 		r = map_begin_delta(worker->map, &worker->file);
 	}
-	for (size_t i = 0; i < rows->count && r == 0; i++)
-		r = apply_row(worker, &rows->items[i]);
-	if (r == 0 && worker->changed)
-		return map_commit(worker->map, &worker->file);
+	if (r == 0)
+		r = apply_rows(worker, rows);
+	if (r == 0)
+		return commit(worker, rebuild);
 	map_abort(worker->map);
 	return r;
 }
@@ -260,8 +356,8 @@ static void note_publication(struct map_worker *worker, struct moment start)
 	worker->now.duration_usec = end.boot_usec - start.boot_usec;
 }
 
-/* Publishes what a snapshot taken now says.  -ESTALE: the file is not the one we wrote.
- */
+/* Publishes what a snapshot taken now says.  -ESTALE: it takes a rebuild, as the file is
+ * not the one we wrote, or its readers should not wait for so much. */
 static int publish(struct map_worker *worker, struct config *config,
 	struct blocks *blocks, bool rebuild)
 {
@@ -285,11 +381,14 @@ static int publish(struct map_worker *worker, struct config *config,
 	if (!rebuild && (map_identify(worker->map, &in_place) < 0 ||
 				!map_identity_equal(&in_place, &worker->file)))
 		return -ESTALE;
+	if (!rebuild && rows.count > IN_PLACE_MAX &&
+		map_type_is_in_place(worker->settings.map->type))
+		return -ESTALE;
 	if (rebuild || rows.count > 0) {
 		r = write_map(worker, &rows, rebuild);
 		worker->now.step = map_failed_step(worker->map);
 		if (r < 0) {
-			if (rebuild || has_end(&rows))
+			if (r != -ESTALE && (rebuild || has_end(&rows)))
 				use_spare(worker);
 			return r;
 		}
@@ -355,5 +454,8 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 	if (why & WAKE_LEAVE)
 		return leave(worker);
 	r = publish(worker, config, blocks, rebuild);
-	return r == -ESTALE ? publish(worker, config, blocks, true) : r;
+	if (r != -ESTALE)
+		return r;
+	(void)map_check(worker); /* tells what was found */
+	return publish(worker, config, blocks, true);
 }

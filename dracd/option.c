@@ -11,6 +11,10 @@
 
 #include "dracd/clock.h"
 
+enum {
+	MAP_VALUE_MAX = 64
+};
+
 int duration_parse(const char *text, uint64_t *ret_usec)
 {
 	static const struct {
@@ -329,8 +333,47 @@ static const char *parse_key_form(
 	const struct option *option, const char *text, void *field)
 {
 	(void)option;
-	return key_form_parse(text, field) < 0 ? "must be postfix, sendmail or access"
-					       : NULL;
+	if (strcmp(text, "auto") == 0)
+		*(enum key_form *)field = KEYS_AUTO;
+	else if (key_form_parse(text, field) < 0)
+		return "must be postfix, sendmail, access, exim or plain";
+	return NULL;
+}
+
+static const char *parse_nul(const struct option *option, const char *text, void *field)
+{
+	(void)option;
+	if (strcmp(text, "auto") == 0)
+		*(enum nul *)field = NUL_AUTO;
+	else if (strcmp(text, "yes") == 0)
+		*(enum nul *)field = NUL_YES;
+	else if (strcmp(text, "no") == 0)
+		*(enum nul *)field = NUL_NO;
+	else
+		return "must be auto, yes or no";
+	return NULL;
+}
+
+/* What no map may have; what an MTA makes of the rest, see config_map.c. */
+static const char *parse_map_value(
+	const struct option *option, const char *text, void *field)
+{
+	size_t length = strlen(text), digits = strspn(text, "0123456789");
+
+	if (strcmp(text, "auto") == 0)
+		return parse_text(option, "", field);
+	if (length == 0)
+		return "must not be empty: to Postfix that is an error (451)";
+	if (strchr(text, ':'))
+		return "a colon makes Postfix ask another map, which is an error (451)";
+	if (digits > 0 && digits < length)
+		return "digits and more than digits are to Postfix an error (451)";
+	if (length > MAP_VALUE_MAX || text[0] == ' ' || text[length - 1] == ' ')
+		return "must be one to 64 characters, without a blank at either end";
+	for (const char *at = text; *at; at++)
+		if (*at < ' ' || *at > '~' || *at == '"')
+			return "must be of printable ASCII characters other than quotes";
+	return parse_text(option, text, field);
 }
 
 #define SECONDS(n) ((n)*USEC_PER_SEC)
@@ -396,7 +439,9 @@ const struct option options[] = {
 		.fallback = "", .is_list = true },
 
 	{ MAP(type), .name = "type", .parse = parse_map_type },
-	{ MAP(keys), .name = "keys", .parse = parse_key_form },
+	{ MAP(keys), .name = "keys", .parse = parse_key_form, .fallback = "auto" },
+	{ MAP(nul), .name = "nul", .parse = parse_nul, .fallback = "auto" },
+	{ MAP(value), .name = "value", .parse = parse_map_value, .fallback = "auto" },
 	{ MAP(path), .name = "path", .parse = parse_path },
 	{ MAP(group), .name = "group", .parse = parse_group, .fallback = "" },
 	{ MAP(mode), .name = "mode", .parse = parse_file_mode, .fallback = "0644" },

@@ -77,6 +77,11 @@ static int append_change(struct table *table, const struct address *key)
 		sizeof(encoded));
 }
 
+void table_feed_users(struct table *table, bool feed)
+{
+	table->settings.feed_users = feed;
+}
+
 int table_touch(struct table *table, const struct address *key)
 {
 	return append_change(table, key);
@@ -224,8 +229,8 @@ static int collect_over(const struct expiry *row, void *context)
 	return key_list_add(&over->list, &row->key);
 }
 
-static int delete_over(
-	struct table *table, uint64_t boot_usec, unsigned limit, enum feed feed)
+static int delete_over(struct table *table, uint64_t boot_usec, unsigned limit,
+	enum feed feed, unsigned *ret_count)
 {
 	struct table_reader reader = {.table = table, .txn = table->txn};
 	struct over_walk over = {.through = boot_usec, .limit = limit};
@@ -236,13 +241,16 @@ static int delete_over(
 	r = table_each_expiry(&reader, &first, collect_over, &over);
 	if (r >= 0)
 		r = table_drop_listed(table, &over.list, feed, &ended);
+	if (r == 0)
+		*ret_count = (unsigned)over.list.count;
 	key_list_done(&over.list);
 	return r;
 }
 
-int table_delete_over(struct table *table, uint64_t boot_usec, unsigned limit)
+int table_delete_over(
+	struct table *table, uint64_t boot_usec, unsigned limit, unsigned *ret_count)
 {
-	return delete_over(table, boot_usec, limit, FEED_KNOWS);
+	return delete_over(table, boot_usec, limit, FEED_KNOWS, ret_count);
 }
 
 /* ---- logins ---- */
@@ -290,7 +298,8 @@ static int check_limits(struct table *table, const struct address *key,
 	int r;
 
 	if (state->ipv4 + state->ipv6 >= table->settings.max_leases) {
-		r = delete_over(table, table->now.boot_usec, DELETE_AT_LIMIT, TELL_FEED);
+		r = delete_over(
+			table, table->now.boot_usec, DELETE_AT_LIMIT, TELL_FEED, &count);
 		if (r != 0)
 			return r;
 		if (state->ipv4 + state->ipv6 >= table->settings.max_leases)
@@ -327,12 +336,31 @@ static int add_share(struct table *table, struct lease *lease, const struct logi
 		share_encode(&share, record));
 }
 
+/* True if the user of the login has no live part in the lease of key yet and the feed is
+ * to know. */
+static int joins(struct table *table, const struct address *key,
+	const struct login *login, struct moment login_time, bool *ret)
+{
+	struct table_reader reader = {.table = table, .txn = table->txn};
+	struct share share;
+	int r;
+
+	*ret = false;
+	if (!table->settings.feed_users || !*login->user)
+		return 0;
+	r = table_read_share(&reader, key, user_hash(login->user), &share);
+	if (r < 0)
+		return r;
+	*ret = r == TABLE_NOT_FOUND || share.deadline_boot_usec <= login_time.boot_usec;
+	return 0;
+}
+
 int table_login(struct table *table, const struct address *key, const struct login *login,
 	uint64_t usec, struct moment login_time, unsigned max_per_user,
 	struct table_grant *ret)
 {
 	struct lease old = {0}, lease;
-	bool had_row, is_new;
+	bool had_row, is_new, is_news;
 	int r;
 
 	r = table_read_row(table, key, &old);
@@ -355,12 +383,13 @@ int table_login(struct table *table, const struct address *key, const struct log
 		lease = old;
 		lease_renew(&lease, login, usec, login_time);
 	}
-	if (*login->user)
+	r = joins(table, key, login, login_time, &is_news);
+	if (r == 0 && *login->user)
 		r = add_share(table, &lease, login, clock_add(login_time.boot_usec, usec),
 			login_time);
 	if (r == 0)
 		r = table_put_row(table, &lease, is_new ? NULL : &old);
-	if (r == 0 && is_new)
+	if (r == 0 && (is_new || is_news))
 		r = append_change(table, key);
 	if (r != 0)
 		return r;

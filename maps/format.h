@@ -1,18 +1,17 @@
 /*
  * What map.c needs to know of a file format: one table of functions per format.
  *
- * A writer works on a file of its own, which nobody reads, named by a path that is good
- * for the life of the writer: a fresh, empty one, or a copy of what is published.  (A
- * format whose readers expect updates in place, such as Postfix' lmdb:, will say so here
- * and be given the published file for a delta; a format that can only be written as a
- * whole, such as cdb, reads the copy and writes it anew.)  Errors are negative errno,
- * never the library's own numbers.  Writers and scans of different maps run in different
- * threads.
+ * A writer collects puts and deletes and has the file ready when it is finished.  Errors
+ * are negative errno, never the library's own numbers; -EBADMSG: the published file is
+ * not what it should be.  Writers and scans of different maps run in different threads.
  */
 #ifndef MAPS_FORMAT_H
 #define MAPS_FORMAT_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+#include "maps/map.h"
 
 struct map_bytes {
 	const void *data;
@@ -22,29 +21,68 @@ struct map_bytes {
 /* Nonzero ends a walk. */
 typedef int map_row_visit(struct map_bytes key, struct map_bytes value, void *context);
 
-enum map_source {
-	MAP_SOURCE_EMPTY, /* the file has no bytes at all yet */
-	MAP_SOURCE_COPY,  /* the file is a whole map of this format */
+/* How a delta comes about.  A rebuild is the same for all: an empty temporary file is
+ * filled, and renamed over what is published. */
+enum map_style {
+	MAP_EDITS,    /* a temporary file, a copy of what is published, is changed */
+	MAP_REWRITES, /* what is published is read, and written anew with the changes */
+	MAP_IN_PLACE, /* what is published is changed, its readers being locked out */
+};
+
+/* What a writer works on; the strings and descriptors last as long as it does. */
+struct map_work {
+	const char *path; /* the file to write: empty, or the copy, or the published one
+			   */
+	bool is_delta;
+	int published; /* of a delta that rewrites: for reading; else -1 */
+	struct map_identity *identity; /* of a delta in place: see map_check_identity() */
 };
 
 struct map_format {
 	int variant; /* the format's own */
+	enum map_style style;
+	bool has_no_values; /* a row is a key, and nothing else */
+	bool is_text;       /* no trailing NUL, no control characters */
 
-	int (*open)(const struct map_format *format, const char *path,
-		enum map_source source, void **ret_writer);
-	/* 0 or MAP_UNCHANGED, as map_put() and map_delete() */
+	int (*open)(const struct map_format *format, const struct map_work *work,
+		void **ret_writer);
 	int (*put)(void *writer, struct map_bytes key, struct map_bytes value);
 	int (*remove)(void *writer, struct map_bytes key);
 
 	/* Hands everything to the kernel, such that fsync(2) by any descriptor makes it
-	 * last.  The writer is gone either way. */
-	int (*finish)(void *writer);
+	 * last; a delta in place is published by it (or has changed nothing, if it
+	 * fails).  The writer is gone either way. */
+	int (*finish)(void *writer, struct map_counts *ret);
 	void (*discard)(void *writer);
 
 	int (*scan)(const struct map_format *format, const char *path,
 		map_row_visit *visit, void *context);
+
+	/* In place only, else NULL: takes all rows out of a file that was replaced but
+	 * may be open still. */
+	int (*empty)(const char *path);
 };
 
 extern const struct map_format map_format_hash;
+extern const struct map_format map_format_btree;
+extern const struct map_format map_format_lmdb;
+extern const struct map_format map_format_cdb;
+extern const struct map_format map_format_iplsearch;
+extern const struct map_format map_format_lsearch;
+extern const struct map_format map_format_cidr;
+extern const struct map_format map_format_texthash;
+extern const struct map_format map_format_relayhosts;
+extern const struct map_format map_format_relayhostsusers;
+
+/* NULL: not built in. */
+const struct map_format *map_type_format(enum map_type type);
+
+/* The file open is still *expected, and was not left for others to write; else -ESTALE. A
+ * writer in place asks once its readers are locked out, and before it lets them in again
+ * stores what has become of the file. */
+int map_check_identity(int file, const struct map_identity *expected)
+	__attribute__((warn_unused_result));
+int map_identify_file(int file, struct map_identity *ret)
+	__attribute__((warn_unused_result));
 
 #endif

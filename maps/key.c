@@ -4,7 +4,9 @@
  * Postfix prints the client with getnameinfo(NI_NUMERICHOST) and, in an indexed file,
  * looks up that text and then the text cut at its last '.' or ':' again and again.
  * Sendmail prints every group of an IPv6 address ("%x", nothing compressed), marks it
- * "IPv6:", and cuts in the same way. */
+ * "IPv6:", and cuts in the same way.  Exim prints every group with four digits and dots
+ * between them, as a colon would end the key of an lsearch, and cuts nothing: a host list
+ * says how long the network is that it asks for ("net64-"). */
 #include "maps/key.h"
 
 #include <arpa/inet.h>
@@ -28,6 +30,9 @@ static const struct {
 	/* FEATURE(drac) permits on any value, the access database on this one only */
 	[KEY_SENDMAIL] = {"sendmail", "RELAY"},
 	[KEY_ACCESS] = {"access", "RELAY"},
+	/* that the key is there is all that counts */
+	[KEY_EXIM] = {"exim", "OK"},
+	[KEY_PLAIN] = {"plain", "OK"},
 };
 
 int key_form_parse(const char *text, enum key_form *ret)
@@ -160,6 +165,52 @@ static void prepend(struct keys *keys, const char *prefix)
 	memcpy(keys->key[0], prefix, length);
 }
 
+static struct in6_addr network_of(const struct in6_addr *address, unsigned prefix_length)
+{
+	struct in6_addr network = *address;
+
+	for (unsigned i = 0; i < 128; i++)
+		if (i >= prefix_length)
+			network.s6_addr[i / 8] &= (uint8_t) ~(0x80U >> i % 8);
+	return network;
+}
+
+/* Four hexadecimal digits a group. */
+static void print_padded(const struct in6_addr *address, char text[KEY_SIZE])
+{
+	size_t length = 0;
+
+	for (unsigned i = 0; i < GROUPS; i++)
+		length += (size_t)snprintf(text + length, KEY_SIZE - length, "%s%04x",
+			i == 0 ? "" : ".", group_of(address, i));
+}
+
+/* The address of the network and, unless it is a host, "/" and the length of the prefix
+ * in its own family. */
+static int format_masked(enum key_form form, const struct in6_addr *address,
+	unsigned prefix_length, struct keys *ret)
+{
+	const bool v4 = IN6_IS_ADDR_V4MAPPED(address);
+	struct in6_addr network = network_of(address, prefix_length);
+	char *text = ret->key[0];
+	size_t length;
+
+	if (prefix_length == 0)
+		return -EOPNOTSUPP;
+	if (v4)
+		print_octets(&network, 4, text);
+	else if (form == KEY_EXIM)
+		print_padded(&network, text);
+	else if (!inet_ntop(AF_INET6, &network, text, KEY_SIZE))
+		return -errno;
+	ret->count = 1;
+	length = strlen(text);
+	if (prefix_length < 128)
+		snprintf(text + length, KEY_SIZE - length, "/%u",
+			v4 ? prefix_length - MAPPED_BITS : prefix_length);
+	return 0;
+}
+
 static int format_v4(enum key_form form, const struct in6_addr *address,
 	unsigned prefix_length, struct keys *ret)
 {
@@ -199,12 +250,14 @@ int key_format(enum key_form form, const struct in6_addr *address, unsigned pref
 
 	if (prefix_length > 128)
 		return -EINVAL;
-	if (!IN6_IS_ADDR_V4MAPPED(address))
-		r = format_v6(form, address, prefix_length, &keys);
-	else if (prefix_length > MAPPED_BITS)
+	if (IN6_IS_ADDR_V4MAPPED(address) && prefix_length <= MAPPED_BITS)
+		r = -EOPNOTSUPP;
+	else if (form == KEY_EXIM || form == KEY_PLAIN)
+		r = format_masked(form, address, prefix_length, &keys);
+	else if (IN6_IS_ADDR_V4MAPPED(address))
 		r = format_v4(form, address, prefix_length, &keys);
 	else
-		r = -EOPNOTSUPP;
+		r = format_v6(form, address, prefix_length, &keys);
 	if (r == 0)
 		*ret = keys;
 	return r;

@@ -14,6 +14,10 @@ enum key_form {
 	KEY_POSTFIX,  /* check_client_access in an indexed file: 2001:db8:1::77 */
 	KEY_SENDMAIL, /* FEATURE(drac): 2001:db8:1:0:0:0:0:77; hosts only */
 	KEY_ACCESS,   /* access_db: connect:ipv6:2001:db8:1:0:0:0:0:77 */
+	KEY_EXIM,     /* net-dbm and the like: 2001.0db8.0001.0000.0000.0000.0000.0077;
+			 net64-dbm: 2001.0db8.0001.0000.0000.0000.0000.0000/64 */
+	KEY_PLAIN,    /* what is parsed, not compared: 2001:db8:1::77, 2001:db8:1::/64 */
+	KEY_FORM_COUNT,
 };
 
 enum {
@@ -34,10 +38,10 @@ const char *key_form_name(enum key_form form);
 const char *key_form_value(enum key_form form);
 
 /* All keys under which the MTA must find the prefix.  -EOPNOTSUPP if this form cannot
- * express it: FEATURE(drac) finds exact addresses only; nothing but /8, /16, /24 of IPv4
- * and multiples of 16 of IPv6 can be written at all; a Postfix key of an IPv6 network is
- * ambiguous if two zero groups stand inside it or three at its end, and that of a host if
- * its "::" follows the first group.  Lower case, as the MTAs look up. */
+ * express it: FEATURE(drac) finds exact addresses only; Postfix and access_db know
+ * nothing but /8, /16, /24 of IPv4 and multiples of 16 of IPv6; a Postfix key of an IPv6
+ * network is ambiguous if two zero groups stand inside it or three at its end, and that
+ * of a host if its "::" follows the first group.  Lower case, as the MTAs look up. */
 int key_format(enum key_form form, const struct in6_addr *address, unsigned prefix_length,
 	struct keys *ret) __attribute__((warn_unused_result));
 

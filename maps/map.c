@@ -1,5 +1,6 @@
 /* The life of a change to a map: begun on a temporary file, put and deleted through the
- * format's functions, and put in place by a replacement. */
+ * format's functions, and put in place by a replacement; or, of a delta in place, written
+ * by the format. */
 #include "maps/map.h"
 
 #include <errno.h>
@@ -13,20 +14,7 @@
 #include "maps/replace.h"
 
 enum {
-	PATH_SIZE = NAME_MAX + sizeof("/proc/self/fd/2147483647/"),
-};
-
-/* The suffix is here, too, because it is asked for formats that are not built in. */
-static const struct {
-	const char *name;
-	const char *suffix;
-	const struct map_format *format; /* NULL: not built in */
-} types[] = {
-#if WITH_BDB
-	[MAP_HASH] = {"hash", ".db", &map_format_hash},
-#else
-	[MAP_HASH] = {"hash", ".db", NULL},
-#endif
+	PATH_SIZE = sizeof("/proc/self/fd/2147483647"),
 };
 
 struct map {
@@ -35,33 +23,15 @@ struct map {
 	char *directory_path;
 	char *name; /* of the file, with suffix */
 	int directory;
-	struct replacement replacement; /* of the change in progress, if any */
+	/* of the change in progress, if any: */
+	bool is_delta;
+	struct replacement replacement; /* none of a delta in place */
+	int published;                  /* of a delta: what it is a delta on; else -1 */
+	struct map_identity identity;   /* of that */
 	void *writer;                   /* NULL: none, or already finished */
-	int error;                      /* the first failure within the change */
+	int error;                      /* the first failure */
 	const char *step;
 };
-
-int map_type_parse(const char *text, enum map_type *ret)
-{
-	for (unsigned i = 0; i < sizeof(types) / sizeof(*types); i++)
-		if (strcmp(text, types[i].name) == 0) {
-			if (!types[i].format)
-				return -EOPNOTSUPP;
-			*ret = (enum map_type)i;
-			return 0;
-		}
-	return -EINVAL;
-}
-
-const char *map_type_name(enum map_type type)
-{
-	return types[type].name;
-}
-
-const char *map_type_suffix(enum map_type type)
-{
-	return types[type].suffix;
-}
 
 /* Splits the configured path into map->directory_path and map->name. */
 static int set_names(struct map *map)
@@ -102,16 +72,20 @@ static int open_directory(struct map *map)
 	return 0;
 }
 
-/* The mode must not let others write, and must let us read for the next delta. */
-static int check_settings(const struct map_settings *settings)
+/* The mode must not let others write, and must let us read for the next delta, or write
+ * it in place. */
+static int check_settings(
+	const struct map_settings *settings, const struct map_format *format)
 {
-	if (!types[settings->type].format)
+	if (!format)
 		return -EOPNOTSUPP;
 	if (settings->mode & (S_IWGRP | S_IWOTH))
 		return -EPERM;
 	if ((settings->mode & ~(mode_t)0777) || !(settings->mode & S_IRUSR))
 		return -EINVAL;
-	return 0;
+	if (format->style == MAP_IN_PLACE && !(settings->mode & S_IWUSR))
+		return -EINVAL;
+	return format->is_text && settings->trailing_nul ? -EINVAL : 0;
 }
 
 static int open_files(struct map *map)
@@ -131,8 +105,9 @@ static int open_files(struct map *map)
 
 int map_open(const struct map_settings *settings, struct map **ret)
 {
+	const struct map_format *format = map_type_format(settings->type);
 	struct map *map;
-	int r = check_settings(settings);
+	int r = check_settings(settings, format);
 
 	if (r < 0)
 		return r;
@@ -140,9 +115,9 @@ int map_open(const struct map_settings *settings, struct map **ret)
 	if (!map)
 		return -ENOMEM;
 	map->settings = *settings;
-	map->format = types[settings->type].format;
+	map->format = format;
 	map->directory = -1;
-	map->replacement.file = -1;
+	map->replacement.file = map->published = -1;
 	map->step = "open";
 	r = open_files(map);
 	if (r < 0)
@@ -194,8 +169,18 @@ bool map_identity_equal(const struct map_identity *a, const struct map_identity 
 	       a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
+int map_identify_file(int file, struct map_identity *ret)
+{
+	struct stat status;
+
+	if (fstat(file, &status) < 0)
+		return -errno;
+	*ret = identity_of(&status);
+	return 0;
+}
+
 /* A file that others may write to is not what we made of it, whatever its identity. */
-static int check_expected(int file, const struct map_identity *expected)
+int map_check_identity(int file, const struct map_identity *expected)
 {
 	struct map_identity identity;
 	struct stat status;
@@ -209,58 +194,80 @@ static int check_expected(int file, const struct map_identity *expected)
 	return 0;
 }
 
-/* Opens the format's writer on the temporary file.  Libraries want a path; this one leads
- * through the directory we hold open, whatever its name is by now. */
-static int open_writer(struct map *map, enum map_source source)
-{
-	char path[PATH_SIZE];
-	int length = snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", map->directory,
-		map->replacement.temporary);
+/* ---- beginning ---- */
 
-	if (length < 0 || (size_t)length >= sizeof(path))
-		return -ENAMETOOLONG;
-	map->step = "open temporary file";
-	return map->format->open(map->format, path, source, &map->writer);
+/* Libraries want a path.  This one leads to the file that we hold open, whatever has come
+ * to stand under its name by now. */
+static int open_writer(struct map *map)
+{
+	const bool in_place = map->replacement.file < 0;
+	char path[PATH_SIZE];
+	const struct map_work work = {
+		.path = path,
+		.is_delta = map->is_delta,
+		.published = map->published,
+		.identity = &map->identity,
+	};
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d",
+		in_place ? map->published : map->replacement.file);
+	map->step = in_place ? "open published file" : "open temporary file";
+	return map->format->open(map->format, &work, &map->writer);
 }
 
-static int begin_copy(struct map *map, int current, const struct map_identity *expected)
+static int begin_temporary(struct map *map)
 {
-	int r = check_expected(current, expected);
-
-	if (r < 0)
-		return r;
 	map->step = "create temporary file";
-	r = replacement_begin(map->directory, map->name, &map->replacement);
-	if (r < 0)
-		return r;
+	return replacement_begin(map->directory, map->name, &map->replacement);
+}
+
+static int copy_published(struct map *map)
+{
+	int r;
+
 	map->step = "copy";
-	r = replacement_copy(&map->replacement, current, (off_t)expected->size);
-	if (r == 0)
-		r = check_expected(current, expected);
-	if (r == 0)
-		r = open_writer(map, MAP_SOURCE_COPY);
-	return r;
+	r = replacement_copy(
+		&map->replacement, map->published, (off_t)map->identity.size);
+	return r == 0 ? map_check_identity(map->published, &map->identity) : r;
+}
+
+static int begin_delta(struct map *map, const struct map_identity *expected)
+{
+	const enum map_style style = map->format->style;
+	int r;
+
+	map->step = "open published file";
+	r = replace_open_current(map->directory, map->name, &map->published);
+	if (r < 0)
+		return r == -ENOENT ? -ESTALE : r;
+	map->identity = *expected;
+	r = map_check_identity(map->published, expected);
+	if (r == 0 && style != MAP_IN_PLACE)
+		r = begin_temporary(map);
+	if (r == 0 && style == MAP_EDITS)
+		r = copy_published(map);
+	return r == 0 ? open_writer(map) : r;
 }
 
 /* What both kinds of change begin with. */
-static int begin(struct map *map)
+static int begin(struct map *map, bool is_delta)
 {
-	if (map->replacement.file >= 0)
+	if (map->writer || map->replacement.file >= 0)
 		return -EBUSY;
+	map->is_delta = is_delta;
 	map->error = 0;
 	return open_directory(map);
 }
 
 int map_begin_rebuild(struct map *map)
 {
-	int r = begin(map);
+	int r = begin(map, false);
 
 	if (r < 0)
 		return r;
-	map->step = "create temporary file";
-	r = replacement_begin(map->directory, map->name, &map->replacement);
+	r = begin_temporary(map);
 	if (r == 0)
-		r = open_writer(map, MAP_SOURCE_EMPTY);
+		r = open_writer(map);
 	if (r < 0)
 		map_abort(map);
 	return r;
@@ -268,21 +275,18 @@ int map_begin_rebuild(struct map *map)
 
 int map_begin_delta(struct map *map, const struct map_identity *expected)
 {
-	int current;
-	int r = begin(map);
+	int r = begin(map, true);
 
 	if (r < 0)
 		return r;
-	map->step = "open published file";
-	r = replace_open_current(map->directory, map->name, &current);
-	if (r < 0)
-		return r == -ENOENT ? -ESTALE : r;
-	r = begin_copy(map, current, expected);
-	close(current);
+	r = begin_delta(map, expected);
 	if (r < 0)
 		map_abort(map);
-	return r;
+	/* it was ours when we published it, and is no map any more */
+	return r == -EBADMSG ? -ESTALE : r;
 }
+
+/* ---- changing ---- */
 
 static struct map_bytes to_bytes(const struct map *map, const char *text)
 {
@@ -293,6 +297,8 @@ static struct map_bytes to_bytes(const struct map *map, const char *text)
 /* Remembers the first failure, because a map with a row missing must not be published. */
 static int note_error(struct map *map, const char *step, int r)
 {
+	if (r == -EBADMSG && map->is_delta)
+		r = -ESTALE;
 	if (r < 0) {
 		map->step = step;
 		map->error = r;
@@ -300,9 +306,19 @@ static int note_error(struct map *map, const char *step, int r)
 	return r;
 }
 
+/* A control character could end the line of a text. */
+static bool can_hold(const struct map *map, const char *text)
+{
+	bool can = *text != '\0';
+
+	for (; map->format->is_text && *text && can; text++)
+		can = (unsigned char)*text >= ' ' && *text != 0x7f && *text != '"';
+	return can;
+}
+
 int map_put(struct map *map, const char *key, const char *value)
 {
-	if (!map->writer || *key == '\0' || *value == '\0')
+	if (!map->writer || !can_hold(map, key) || !can_hold(map, value))
 		return -EINVAL;
 	if (map->error)
 		return map->error;
@@ -320,39 +336,96 @@ int map_delete(struct map *map, const char *key)
 		map, "delete", map->format->remove(map->writer, to_bytes(map, key)));
 }
 
-/* Finishes the change in progress as the file name. */
-static int commit_as(struct map *map, const char *name, bool touch, struct stat *ret)
+/* ---- committing ---- */
+
+/* MAP_UNCHANGED if there is nothing to put in place. */
+static int finish(struct map *map, struct map_counts *ret)
+{
+	int r = map->error;
+
+	if (!map->writer)
+		return -EINVAL;
+	if (r < 0)
+		return r;
+	map->step = "write";
+	r = map->format->finish(map->writer, ret);
+	map->writer = NULL;
+	if (r == 0 && map->is_delta && ret->added + ret->removed + ret->replaced == 0)
+		return MAP_UNCHANGED;
+	/* what was read for the new file must have been the old one to the end */
+	if (r == 0 && map->is_delta && map->format->style == MAP_REWRITES)
+		r = map_check_identity(map->published, &map->identity);
+	return r == -EBADMSG && map->is_delta ? -ESTALE : r;
+}
+
+static int put_in_place(struct map *map, const char *name, bool touch)
 {
 	const struct replacement_mode mode = {
 		.mode = map->settings.mode,
 		.group = map->settings.group,
 		.touch_replaced = touch,
 	};
-	int r = map->error;
+	struct stat status;
+	int r;
 
-	if (!map->writer)
-		return -EINVAL;
-	if (r == 0) {
-		map->step = "write";
-		r = map->format->finish(map->writer);
-		map->writer = NULL;
-	}
-	if (r == 0) {
-		map->replacement.name = name;
-		r = replacement_commit(&map->replacement, &mode, ret, &map->step);
-	}
-	if (r < 0)
-		map_abort(map);
+	if (map->replacement.file < 0) /* a delta in place */
+		return 0;
+	map->replacement.name = name;
+	r = replacement_commit(&map->replacement, &mode, &status, &map->step);
+	if (r == 0)
+		map->identity = identity_of(&status);
 	return r;
 }
 
-int map_commit(struct map *map, struct map_identity *ret)
+int map_commit(struct map *map, struct map_identity *ret, struct map_counts *ret_counts)
 {
-	struct stat status;
-	int r = commit_as(map, map->name, map->settings.wake_readers, &status);
+	struct map_counts counts = {0};
+	int r = finish(map, &counts);
 
 	if (r == 0)
-		*ret = identity_of(&status);
+		r = put_in_place(map, map->name, map->settings.wake_readers);
+	if (r == 0)
+		*ret = map->identity;
+	if (r >= 0)
+		*ret_counts = counts;
+	map_abort(map); /* whatever is left of the change */
+	return r;
+}
+
+/* The file that is about to be replaced, if those who have it open can be told by it;
+ * else -1. */
+static int open_replaced(const struct map *map)
+{
+	int file;
+
+	if (!map->format->empty ||
+		replace_open_current(map->directory, map->name, &file) < 0)
+		return -1;
+	return file;
+}
+
+/* Takes the rows out of the file that was replaced, if it was, for those who still have
+ * it open.  Failure is not reported: what is published is published. */
+static void empty_replaced(const struct map *map, int file, bool was_replaced)
+{
+	char path[PATH_SIZE];
+
+	if (file < 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	if (was_replaced)
+		(void)map->format->empty(path);
+	close(file);
+}
+
+int map_commit_withdrawal(struct map *map)
+{
+	int replaced = open_replaced(map);
+	struct map_identity identity;
+	struct map_counts counts;
+	int r = map_commit(map, &identity, &counts);
+
+	empty_replaced(map, replaced, r == 0);
 	return r;
 }
 
@@ -366,11 +439,13 @@ static int spare_name(const struct map *map, char name[NAME_MAX + 1])
 int map_commit_spare(struct map *map)
 {
 	char name[NAME_MAX + 1];
-	struct stat status;
+	struct map_counts counts = {0};
 	int r = spare_name(map, name);
 
 	if (r == 0)
-		return commit_as(map, name, false, &status);
+		r = finish(map, &counts);
+	if (r == 0)
+		r = put_in_place(map, name, false);
 	map_abort(map);
 	return r;
 }
@@ -378,14 +453,21 @@ int map_commit_spare(struct map *map)
 int map_use_spare(struct map *map)
 {
 	char name[NAME_MAX + 1];
-	int r = spare_name(map, name);
+	int replaced, r = spare_name(map, name);
 
 	map_abort(map);
 	if (r == 0)
 		r = open_directory(map);
-	if (r == 0)
-		r = replace_by_spare(map->directory, name, map->name,
-			map->settings.wake_readers, &map->step);
+	/* where others can write by now nobody is let in any more: in the directory that
+	 * was safe when it was opened */
+	if (r == -EPERM && map->directory >= 0)
+		r = 0;
+	if (r < 0)
+		return r;
+	replaced = open_replaced(map);
+	r = replace_by_spare(
+		map->directory, name, map->name, map->settings.wake_readers, &map->step);
+	empty_replaced(map, replaced, r == 0);
 	return r;
 }
 
@@ -395,67 +477,13 @@ void map_abort(struct map *map)
 		map->format->discard(map->writer);
 	map->writer = NULL;
 	replacement_abort(&map->replacement);
+	if (map->published >= 0)
+		close(map->published);
+	map->published = -1;
 	map->error = 0;
 }
 
 const char *map_failed_step(const struct map *map)
 {
 	return map->step;
-}
-
-struct scan {
-	bool trailing_nul;
-	int (*visit)(const char *key, const char *value, void *context);
-	void *context;
-};
-
-/* The text of a row; -EBADMSG if its NUL is not where this map's reader expects it. */
-static int to_text(struct map_bytes bytes, bool trailing_nul, char **ret)
-{
-	const char *data = bytes.data;
-	size_t length = bytes.size;
-	char *text;
-
-	if (trailing_nul && (length == 0 || data[--length] != '\0'))
-		return -EBADMSG;
-	if (length > 0 && memchr(data, '\0', length))
-		return -EBADMSG;
-	text = strndup(length > 0 ? data : "", length);
-	if (!text)
-		return -ENOMEM;
-	*ret = text;
-	return 0;
-}
-
-static int visit_row(
-	struct map_bytes key_bytes, struct map_bytes value_bytes, void *context)
-{
-	const struct scan *scan = context;
-	char *key = NULL, *value = NULL;
-	int r = to_text(key_bytes, scan->trailing_nul, &key);
-
-	if (r == 0)
-		r = to_text(value_bytes, scan->trailing_nul, &value);
-	if (r == 0)
-		r = scan->visit(key, value, scan->context);
-	free(key);
-	free(value);
-	return r;
-}
-
-int map_scan(const struct map_settings *settings,
-	int (*visit)(const char *key, const char *value, void *context), void *context)
-{
-	const struct map_format *format = types[settings->type].format;
-	struct scan scan = {settings->trailing_nul, visit, context};
-	char *path;
-	int r;
-
-	if (!format)
-		return -EOPNOTSUPP;
-	if (asprintf(&path, "%s%s", settings->path, map_type_suffix(settings->type)) < 0)
-		return -ENOMEM;
-	r = format->scan(format, path, visit_row, &scan);
-	free(path);
-	return r;
 }

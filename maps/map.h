@@ -4,7 +4,9 @@
  * The one interface to all file formats.  A map is opened, changed in one go (a delta on
  * what is published, or a rebuild from nothing) and committed; a commit replaces the file
  * by rename(2), so a reader sees the old file or the new one, whole, and never neither.
- * Maps know neither addresses nor leases: the caller hands in key and value.
+ * Only a delta of an lmdb map is written into the published file, while its readers, who
+ * expect that, are locked out.  Maps know neither addresses nor leases: the caller hands
+ * in key and value.
  *
  * A struct map belongs to one thread.  Nothing here logs: functions return 0 or a
  * negative errno, and map_failed_step() tells at which step the last failure happened.
@@ -18,7 +20,18 @@
 #include <time.h>
 
 enum map_type {
-	MAP_HASH, /* Berkeley DB hash, NAME.db: Postfix hash:, Sendmail hash, Exim dbm */
+	MAP_HASH,  /* Berkeley DB hash, NAME.db: Postfix hash:, Sendmail hash, Exim dbm */
+	MAP_BTREE, /* Berkeley DB btree, NAME.db */
+	MAP_LMDB,  /* Postfix lmdb:, NAME.lmdb; a delta is written in place */
+	MAP_CDB,   /* NAME.cdb: Postfix cdb:, Exim cdb */
+	/* text, the file has the name as it is */
+	MAP_IPLSEARCH,       /* Exim iplsearch: an address or network a line */
+	MAP_LSEARCH,         /* Exim lsearch: "KEY: VALUE" */
+	MAP_CIDR,            /* Postfix cidr:, read once per process */
+	MAP_TEXTHASH,        /* Postfix texthash:, read once per process */
+	MAP_RELAYHOSTS,      /* an address a line */
+	MAP_RELAYHOSTSUSERS, /* "ADDRESS: USER, USER" */
+	MAP_TYPE_COUNT,
 };
 
 /* Strings are borrowed for the life of the map. */
@@ -40,8 +53,13 @@ struct map_identity {
 	struct timespec changed; /* st_ctim */
 };
 
+/* What a change did to the rows; of a rebuild all are added. */
+struct map_counts {
+	uint64_t added, removed, replaced;
+};
+
 enum {
-	MAP_UNCHANGED = 1, /* the row was as wanted already */
+	MAP_UNCHANGED = 1, /* all rows were as wanted already */
 };
 
 struct map;
@@ -51,8 +69,16 @@ int map_type_parse(const char *text, enum map_type *ret)
 	__attribute__((warn_unused_result));
 const char *map_type_name(enum map_type type);
 
-/* The suffix the MTA's library appends to the configured path (".db"). */
+/* The suffix the MTA's library appends to the configured path (".db", or nothing). */
 const char *map_type_suffix(enum map_type type);
+
+/* A row is a key alone, its value is not written. */
+bool map_type_has_no_values(enum map_type type);
+/* A text: keys and values have no NUL. */
+bool map_type_is_text(enum map_type type);
+/* A delta is written into the published file and keeps its readers waiting meanwhile, so
+ * it had better be small: a big one is better done by a rebuild. */
+bool map_type_is_in_place(enum map_type type);
 
 /* Opens the directory of the map and removes temporary files that a killed run of ours
  * left there for this map (so one process at a time may have it open); the map file
@@ -60,8 +86,9 @@ const char *map_type_suffix(enum map_type type);
  * directory is not usable; -EPERM: it, or a file of this mode, can be changed by others
  * than us and root, so that what is published there cannot be trusted, or what stands in
  * the map's place is a symbolic link or no regular file; -EINVAL: no absolute path of a
- * file, or the owner may not read a file of this mode; -EOPNOTSUPP: the type is not built
- * in. */
+ * file, or the owner may not read a file of this mode (nor write it, of a type that is
+ * changed in place), or a text with trailing_nul; -EOPNOTSUPP: the type is not built in.
+ */
 int map_open(const struct map_settings *settings, struct map **ret)
 	__attribute__((warn_unused_result));
 
@@ -74,33 +101,46 @@ int map_identify(const struct map *map, struct map_identity *ret)
 	__attribute__((warn_unused_result));
 bool map_identity_equal(const struct map_identity *a, const struct map_identity *b);
 
-/* Begin a change: of an empty map, or of a copy of the published one, which must still be
- * *expected (else -ESTALE, and the caller rebuilds).  -EBUSY: a change is in progress. */
+/* Begin a change: of an empty map, or of what is published, which must still be *expected
+ * (else -ESTALE, and the caller rebuilds).  -EBUSY: a change is in progress. */
 int map_begin_rebuild(struct map *map) __attribute__((warn_unused_result));
 int map_begin_delta(struct map *map, const struct map_identity *expected)
 	__attribute__((warn_unused_result));
 
 /* Within a change.  Putting a key that is there replaces its value, deleting one that is
- * not there is a success, and MAP_UNCHANGED is said of both if nothing had to be done.
- * After a failure only map_abort() is of use.  -EINVAL: an empty key or value, or no
- * change is in progress. */
+ * not there is a success; of several changes to one key the last one counts.  After a
+ * failure only map_abort() is of use.  -EINVAL: an empty key or value, one that the
+ * format cannot hold, or no change is in progress. */
 int map_put(struct map *map, const char *key, const char *value)
 	__attribute__((warn_unused_result));
 int map_delete(struct map *map, const char *key) __attribute__((warn_unused_result));
 
-/* Syncs, sets mode and group, renames over the published file, syncs the directory.  On
- * failure the change is aborted and what was published stands; only when the sync of the
- * directory failed the new file does, of which the caller has no identity, so that his
- * next delta is -ESTALE.  *ret is the new file. */
-int map_commit(struct map *map, struct map_identity *ret)
+/* Syncs, sets mode and group, renames over the published file, syncs the directory; a
+ * delta in place is written instead, and not synced, while its readers are locked out.
+ * *ret is the new file.  MAP_UNCHANGED: a delta changed nothing and was dropped; what was
+ * published is, and *ret is left alone.  *ret_counts is set on success, all zero with
+ * MAP_UNCHANGED.
+ *
+ * On failure the change is aborted and what was published stands; only when the sync of
+ * the directory failed the new file does, of which the caller has no identity, so that
+ * his next delta is -ESTALE.  -ESTALE: the published file is another by now, or no whole
+ * map, or some reader of a map in place kept us out for seconds; a rebuild is the way
+ * out, it waits for nobody. */
+int map_commit(struct map *map, struct map_identity *ret, struct map_counts *ret_counts)
 	__attribute__((warn_unused_result));
+
+/* Commits a rebuild with which nobody is to be permitted any more: where readers see
+ * changes in place, the rows are also taken out of the file that was replaced, for those
+ * who have it open. */
+int map_commit_withdrawal(struct map *map) __attribute__((warn_unused_result));
 
 /* The same, but as the spare of the map, ".NAME.spare" beside it: to be put in place when
  * the disk is full. */
 int map_commit_spare(struct map *map) __attribute__((warn_unused_result));
 
-/* Puts the spare in the place of what is published; it is used up by that.  Needs no room
- * on the disk.  A change in progress is aborted.  -ENOENT: there is none. */
+/* Puts the spare in the place of what is published, as a withdrawal; it is used up by
+ * that.  Needs no room on the disk, and is done in a directory, too, that others can
+ * write to by now.  A change in progress is aborted.  -ENOENT: there is none. */
 int map_use_spare(struct map *map) __attribute__((warn_unused_result));
 
 /* Drops the change in progress, if any, and its temporary file. */
@@ -110,11 +150,16 @@ void map_abort(struct map *map);
  * one message its caller logs. */
 const char *map_failed_step(const struct map *map);
 
-/* Reads the published file with the format's library and calls visit for every row in the
- * file's order, key and value without trailing NUL; a visit that returns nonzero ends the
- * walk with that value.  For tools and tests only: a library that reads a foreign or
- * damaged file may crash, so dracd itself does this in a child process, if at all. */
+/* Reads the file with the format's library and calls visit for every row in the file's
+ * order, key and value without trailing NUL (an empty value where the type has none); a
+ * visit that returns nonzero ends the walk with that value.  map_scan() reads the
+ * published file, map_scan_file() any, by its full name.  For tools and tests only: a
+ * library that reads a foreign or damaged file may crash, so dracd itself does this in a
+ * child process, if at all. */
 int map_scan(const struct map_settings *settings,
+	int (*visit)(const char *key, const char *value, void *context), void *context)
+	__attribute__((warn_unused_result));
+int map_scan_file(const struct map_settings *settings, const char *file,
 	int (*visit)(const char *key, const char *value, void *context), void *context)
 	__attribute__((warn_unused_result));
 

@@ -1,5 +1,5 @@
-/* Berkeley DB 5.3 files, as Postfix' hash: and Sendmail's hash read them.  All calls of
- * libdb are here.
+/* Berkeley DB 5.3 files, as Postfix' hash: and btree:, Sendmail's hash and btree and
+ * Exim's dbm read them.  All calls of libdb are here.
  *
  * Never with a DB_ENV: a clone has the file id of its original, and in one environment a
  * change of the clone was seen to land in the original.  Without one, each handle has a
@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "maps/format.h"
-#include "maps/map.h"
 
 /* An upper limit, taken as needed.  With libdb's default of 256 KiB a hash of 100,000
  * rows takes four times as long to build. */
@@ -51,6 +50,11 @@ static void prepare_library(void)
 	(void)db_env_set_func_fsync(sync_later);
 	(void)db_env_set_func_close(close_quietly);
 }
+
+struct bdb_writer {
+	DB *db;
+	struct map_counts counts;
+};
 
 /* libdb would write to stderr. */
 static void drop_message(const DB_ENV *env, const char *prefix, const char *text)
@@ -111,14 +115,18 @@ static int open_file(
 	return translate(r);
 }
 
-static int bdb_open(const struct map_format *format, const char *path,
-	enum map_source source, void **ret_writer)
+static int bdb_open(
+	const struct map_format *format, const struct map_work *work, void **ret_writer)
 {
-	DB *db = NULL;
-	int r = open_file(format, path, source == MAP_SOURCE_EMPTY ? DB_CREATE : 0, &db);
+	struct bdb_writer *writer = calloc(1, sizeof(*writer));
+	int r = writer ? open_file(format, work->path, work->is_delta ? 0 : DB_CREATE,
+				 &writer->db)
+		       : -ENOMEM;
 
 	if (r == 0)
-		*ret_writer = db;
+		*ret_writer = writer;
+	else
+		free(writer);
 	return r;
 }
 
@@ -134,45 +142,53 @@ static int has_value(DB *db, DBT *key, const DBT *value, bool *ret)
 	return r;
 }
 
-static int bdb_put(void *writer, struct map_bytes key, struct map_bytes value)
+static int bdb_put(void *pointer, struct map_bytes key, struct map_bytes value)
 {
-	DB *db = writer;
+	struct bdb_writer *writer = pointer;
+	DB *db = writer->db;
 	DBT key_dbt = to_dbt(key), value_dbt = to_dbt(value);
 	bool same;
 	int r = db->put(db, NULL, &key_dbt, &value_dbt, DB_NOOVERWRITE);
 
+	if (r == 0)
+		writer->counts.added++;
 	if (r != DB_KEYEXIST)
 		return translate(r);
 	r = has_value(db, &key_dbt, &value_dbt, &same);
-	if (r == 0 && same)
-		return MAP_UNCHANGED;
-	if (r == 0)
-		r = db->put(db, NULL, &key_dbt, &value_dbt, 0);
-	return translate(r);
+	if (r != 0 || same)
+		return translate(r);
+	writer->counts.replaced++;
+	return translate(db->put(db, NULL, &key_dbt, &value_dbt, 0));
 }
 
-static int bdb_remove(void *writer, struct map_bytes key)
+static int bdb_remove(void *pointer, struct map_bytes key)
 {
-	DB *db = writer;
+	struct bdb_writer *writer = pointer;
 	DBT key_dbt = to_dbt(key);
-	int r = db->del(db, NULL, &key_dbt, 0);
+	int r = writer->db->del(writer->db, NULL, &key_dbt, 0);
 
-	return r == DB_NOTFOUND ? MAP_UNCHANGED : translate(r);
+	if (r == 0)
+		writer->counts.removed++;
+	return r == DB_NOTFOUND ? 0 : translate(r);
 }
 
-static void bdb_discard(void *writer)
+static void bdb_discard(void *pointer)
 {
-	DB *db = writer;
+	struct bdb_writer *writer = pointer;
 
-	(void)db->close(db, DB_NOSYNC);
+	(void)writer->db->close(writer->db, DB_NOSYNC);
+	free(writer);
 }
 
-static int bdb_finish(void *writer)
+static int bdb_finish(void *pointer, struct map_counts *ret)
 {
-	DB *db = writer;
-	int r = db->sync(db, 0);
-	int closed = db->close(db, DB_NOSYNC);
+	struct bdb_writer *writer = pointer;
+	int r = writer->db->sync(writer->db, 0);
+	int closed = writer->db->close(writer->db, DB_NOSYNC);
 
+	if (r == 0 && closed == 0)
+		*ret = writer->counts;
+	free(writer);
 	return translate(r != 0 ? r : closed);
 }
 
@@ -211,12 +227,12 @@ static int bdb_scan(const struct map_format *format, const char *path,
 	return r;
 }
 
-const struct map_format map_format_hash = {
-	.variant = DB_HASH,
-	.open = bdb_open,
-	.put = bdb_put,
-	.remove = bdb_remove,
-	.finish = bdb_finish,
-	.discard = bdb_discard,
-	.scan = bdb_scan,
-};
+#define BDB_FORMAT(type)                                                                 \
+	{                                                                                \
+		.variant = (type), .style = MAP_EDITS, .open = bdb_open, .put = bdb_put, \
+		.remove = bdb_remove, .finish = bdb_finish, .discard = bdb_discard,      \
+		.scan = bdb_scan,                                                        \
+	}
+
+const struct map_format map_format_hash = BDB_FORMAT(DB_HASH);
+const struct map_format map_format_btree = BDB_FORMAT(DB_BTREE);

@@ -7,10 +7,10 @@ fuzz_links_record = dracd/lease dracd/address dracd/clock
 fuzz_links_address = dracd/address
 fuzz_links_postlogin = client/postlogin_request
 fuzz_links_access = maps/access maps/refusals maps/key
-fuzz_links_config = dracd/config dracd/config_parse dracd/config_check dracd/option dracd/file dracd/prefix_set \
-	dracd/address maps/key maps/map maps/map_bdb maps/replace
+fuzz_links_config = dracd/config dracd/config_parse dracd/config_check dracd/config_map dracd/map_file dracd/option \
+	dracd/file dracd/prefix_set dracd/address maps/access maps/refusals maps/key $(map_modules)
 fuzz_links_blocks = dracd/block dracd/file dracd/prefix_set dracd/address dracd/clock client/words
 fuzz_links_sessions = client/ctl_sessions
-fuzz_libs_config = -lconfuse -ldb-5.3
+fuzz_libs_config = -lconfuse -llmdb $(maps_libs)
 fuzz_libs_record = -lsystemd
 fuzz_libs_blocks = -lsystemd

@@ -1,76 +1,4 @@
-#include "dracd/config.h"
-
-#include <errno.h>
-#include <grp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "dracd/option.h"
-#include "tests/unit/unit.h"
-
-struct world {
-	char directory[32], file[64];
-	struct problems problems;
-	struct config *config;
-};
-
-static int setup(void **state)
-{
-	struct world *world = calloc(1, sizeof(*world));
-
-	snprintf(world->directory, sizeof(world->directory), "/tmp/dracd-test-XXXXXX");
-	assert_non_null(mkdtemp(world->directory));
-	snprintf(world->file, sizeof(world->file), "%s/drac.conf", world->directory);
-	*state = world;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *world = *state;
-	char command[128];
-
-	config_unref(world->config);
-	problems_done(&world->problems);
-	snprintf(command, sizeof(command), "rm -r %s", world->directory);
-	assert_int_equal(system(command), 0);
-	free(world);
-	return 0;
-}
-
-static void write_file(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-}
-
-static int load(struct world *world, const char *text)
-{
-	write_file(world->file, text);
-	world->config = config_unref(world->config);
-	problems_done(&world->problems);
-	return config_load(world->file, &world->config, &world->problems);
-}
-
-/* True if some problem is exactly "<file>:<line>: <rest>". */
-static bool has_problem(const struct world *world, unsigned line, const char *rest)
-{
-	char wanted[512];
-
-	snprintf(wanted, sizeof(wanted), "%s:%u: %s", world->file, line, rest);
-	for (size_t i = 0; i < world->problems.count; i++)
-		if (strstr(world->problems.items[i].text, wanted))
-			return true;
-	for (size_t i = 0; i < world->problems.count; i++)
-		print_error("had: %s\n", world->problems.items[i].text);
-	return false;
-}
+#include "tests/unit/config_world.h"
 
 static void test_defaults(void **state)
 {
@@ -168,6 +96,15 @@ static void test_problems_with_lines(void **state)
 		{"map a {\n type = dbm\n}", 2, "type = dbm: unknown map type"},
 		{"map a {\n keys = exim4\n}", 2, "keys = exim4: must be postfix"},
 		{"map a {\n mode = 9\n}", 2, "mode = 9: must be an octal mode"},
+		{"map a {\n nul = 0\n}", 2, "nul = 0: must be auto, yes or no"},
+		{"map a {\n value = \"\"\n}", 2, "value = : must not be empty"},
+		{"map a {\n value = \"unix:foo\"\n}", 2, "value = unix:foo: a colon"},
+		{"map a {\n value = \"1234567890 5\"\n}", 2,
+			"value = 1234567890 5: digits and more"},
+		{"map a {\n value = 12a\n}", 2, "value = 12a: digits and more"},
+		{"map a {\n value = \"OK \"\n}", 2, "value = OK : must be one to 64"},
+		{"map a {\n value = \"O\\tK\"\n}", 2,
+			"value = O\tK: must be of printable ASCII"},
 		{"mode = \"enforce", 1, ""},
 		/* libconfuse gives up here without a word */
 		{"mode = enforce\n\"\"\ndeny = {\"10.0.0.0/8\"}\n", 2,
@@ -481,7 +418,6 @@ static void test_shipped_file_is_the_defaults(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_defaults),
 		TEST(test_values),

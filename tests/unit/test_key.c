@@ -96,6 +96,37 @@ static const struct {
 	{KEY_ACCESS, "fd00::77", 64, "connect:ipv6:fd00:0:0:0", NULL},
 	{KEY_ACCESS, "ffff:eeee:dddd:cccc:bbbb:aaaa:9999:8888", 128,
 		"connect:ipv6:ffff:eeee:dddd:cccc:bbbb:aaaa:9999:8888", NULL},
+	/* Exim, net-dbm and net24-dbm, net64-dbm and the like */
+	{KEY_EXIM, "127.0.0.77", 128, "127.0.0.77", NULL},
+	{KEY_EXIM, "127.0.0.77", 120, "127.0.0.0/24", NULL},
+	{KEY_EXIM, "127.0.0.77", 127, "127.0.0.76/31", NULL},
+	{KEY_EXIM, "127.0.0.77", 96, NULL, NULL},
+	{KEY_EXIM, "2001:DB8:1:2:3:4:5:77", 128,
+		"2001.0db8.0001.0002.0003.0004.0005.0077", NULL},
+	{KEY_EXIM, "2001:db8:1::77", 128, "2001.0db8.0001.0000.0000.0000.0000.0077",
+		NULL},
+	{KEY_EXIM, "2001:db8:1:2:3:4:5:77", 64,
+		"2001.0db8.0001.0002.0000.0000.0000.0000/64", NULL},
+	{KEY_EXIM, "2001:db8:1:2:3:4:5:77", 60,
+		"2001.0db8.0001.0000.0000.0000.0000.0000/60", NULL},
+	{KEY_EXIM, "::1", 128, "0000.0000.0000.0000.0000.0000.0000.0001", NULL},
+	{KEY_EXIM, "::1", 0, NULL, NULL},
+	{KEY_EXIM, "ffff:eeee:dddd:cccc:bbbb:aaaa:9999:8888", 127,
+		"ffff.eeee.dddd.cccc.bbbb.aaaa.9999.8888/127", NULL},
+	/* lists of addresses and networks */
+	{KEY_PLAIN, "127.0.0.77", 128, "127.0.0.77", NULL},
+	{KEY_PLAIN, "127.0.0.77", 120, "127.0.0.0/24", NULL},
+	{KEY_PLAIN, "127.0.0.77", 97, "0.0.0.0/1", NULL},
+	{KEY_PLAIN, "127.0.0.77", 96, NULL, NULL},
+	{KEY_PLAIN, "2001:DB8:1:0:0:0:0:77", 128, "2001:db8:1::77", NULL},
+	{KEY_PLAIN, "2001:db8:1:2:3:4:5:77", 64, "2001:db8:1:2::/64", NULL},
+	{KEY_PLAIN, "2001:db8:1:2:3:4:5:77", 56, "2001:db8:1::/56", NULL},
+	{KEY_PLAIN, "2001:db8:0:1:1:1:1:1", 128, "2001:db8:0:1:1:1:1:1", NULL},
+	{KEY_PLAIN, "2001:db8::1:0:0:1", 128, "2001:db8::1:0:0:1", NULL},
+	{KEY_PLAIN, "::1", 128, "::1", NULL},
+	{KEY_PLAIN, "ffff:eeee:dddd:cccc:bbbb:aaaa:9999:8888", 127,
+		"ffff:eeee:dddd:cccc:bbbb:aaaa:9999:8888/127", NULL},
+	{KEY_PLAIN, "2001:db8::", 0, NULL, NULL},
 };
 
 static void spells_as_the_mtas_look_up(void **state)
@@ -145,17 +176,17 @@ static void spells_compatible_addresses_as_getnameinfo(void **state)
 
 static void names_its_forms(void **state)
 {
-	static const enum key_form all[] = {KEY_POSTFIX, KEY_SENDMAIL, KEY_ACCESS};
 	enum key_form form;
 
 	(void)state;
-	for (size_t i = 0; i < COUNT(all); i++) {
-		assert_int_equal(key_form_parse(key_form_name(all[i]), &form), 0);
-		assert_int_equal(form, all[i]);
-		assert_string_equal(
-			key_form_value(all[i]), all[i] == KEY_POSTFIX ? "OK" : "RELAY");
+	for (unsigned i = 0; i < KEY_FORM_COUNT; i++) {
+		const bool is_sendmail = i == KEY_SENDMAIL || i == KEY_ACCESS;
+
+		assert_int_equal(key_form_parse(key_form_name(i), &form), 0);
+		assert_int_equal(form, i);
+		assert_string_equal(key_form_value(i), is_sendmail ? "RELAY" : "OK");
 	}
-	assert_int_equal(key_form_parse("exim", &form), -EINVAL);
+	assert_int_equal(key_form_parse("exim4", &form), -EINVAL);
 	assert_int_equal(key_form_parse("", &form), -EINVAL);
 }
 
@@ -278,6 +309,25 @@ static void access_networks_admit_exactly_their_clients(void **state)
 	}
 }
 
+/* Exim: net64-dbm asks for the address masked to 64 bits, and net-dbm for all of it. */
+static void exim_networks_admit_exactly_their_clients(void **state)
+{
+	(void)state;
+	srandom(4);
+	for (unsigned i = 0; i < 30000; i++) {
+		struct in6_addr prefix = random_address(), client = random_address();
+		unsigned bits = 16 * (1 + (unsigned)random() % 8);
+		struct keys wanted, asked;
+
+		if (i % 2)
+			memcpy(&client, &prefix, bits / 8);
+		assert_int_equal(key_format(KEY_EXIM, &prefix, bits, &wanted), 0);
+		assert_int_equal(key_format(KEY_EXIM, &client, bits, &asked), 0);
+		assert_int_equal(has_key(&wanted, asked.key[0]),
+			is_inside(&client, &prefix, bits));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +338,7 @@ int main(void)
 		cmocka_unit_test(postfix_networks_admit_exactly_their_clients),
 		cmocka_unit_test(postfix_hosts_admit_nobody_outside_their_64),
 		cmocka_unit_test(access_networks_admit_exactly_their_clients),
+		cmocka_unit_test(exim_networks_admit_exactly_their_clients),
 	};
 
 	return cmocka_run_group_tests_name("key", tests, NULL, NULL);

@@ -53,30 +53,45 @@ static void a_delta_changes_its_rows_only(void **state)
 	assert_int_equal(map_delete(world->map, key), 0);
 	/* until the commit the old one stands */
 	assert_rows(world, 0, 1000);
-	assert_int_equal(map_commit(world->map, &new), 0);
+	assert_int_equal(commit(world, &new), 0);
 	assert_rows(world, 1, 1001);
 	assert_false(map_identity_equal(&old, &new));
 	verify(world);
 }
 
-static void says_what_was_so_already(void **state)
+static void assert_counts(
+	const struct world *world, uint64_t added, uint64_t removed, uint64_t replaced)
+{
+	assert_int_equal(world->counts.added, added);
+	assert_int_equal(world->counts.removed, removed);
+	assert_int_equal(world->counts.replaced, replaced);
+}
+
+static void says_what_has_changed(void **state)
 {
 	struct world *world = *state;
-	struct map_identity identity;
+	struct map_identity identity = rebuild(world, 0, 10), before;
 
-	assert_int_equal(map_begin_rebuild(world->map), 0);
-	assert_int_equal(map_put(world->map, "a", "OK"), 0);
-	assert_int_equal(map_put(world->map, "a", "OK"), MAP_UNCHANGED);
-	assert_int_equal(map_put(world->map, "a", "RELAY"), 0);
-	assert_int_equal(map_put(world->map, "a", "RELAX"), 0);
-	assert_int_equal(map_put(world->map, "a", "RELAX"), MAP_UNCHANGED);
-	assert_int_equal(map_put(world->map, "a", "RELAY"), 0);
-	assert_int_equal(map_delete(world->map, "b"), MAP_UNCHANGED);
-	assert_int_equal(map_delete(world->map, "a"), 0);
-	assert_int_equal(map_delete(world->map, "a"), MAP_UNCHANGED);
-	assert_int_equal(map_put(world->map, "connect:10.0.0.0", "RELAY"), 0);
-	assert_int_equal(map_commit(world->map, &identity), 0);
-	assert_rows(world, 0, 1);
+	assert_counts(world, 10, 0, 0);
+	assert_int_equal(map_begin_delta(world->map, &identity), 0);
+	assert_int_equal(map_put(world->map, "connect:10.0.0.3", "OK"), 0);
+	assert_int_equal(map_put(world->map, "connect:10.0.0.4", "RELAY"), 0);
+	assert_int_equal(map_put(world->map, "connect:10.0.0.10", "RELAY"), 0);
+	assert_int_equal(map_delete(world->map, "connect:10.0.0.0"), 0);
+	assert_int_equal(map_delete(world->map, "connect:10.0.0.1"), 0);
+	assert_int_equal(map_delete(world->map, "connect:10.0.0.99"), 0);
+	assert_int_equal(commit(world, &identity), 0);
+	assert_counts(world, 1, 2, 1);
+	/* and one that changes nothing is dropped */
+	before = identity;
+	assert_int_equal(map_begin_delta(world->map, &identity), 0);
+	assert_int_equal(map_put(world->map, "connect:10.0.0.3", "OK"), 0);
+	assert_int_equal(map_delete(world->map, "connect:10.0.0.1"), 0);
+	assert_int_equal(commit(world, &identity), MAP_UNCHANGED);
+	assert_counts(world, 0, 0, 0);
+	assert_int_equal(map_identify(world->map, &identity), 0);
+	assert_true(map_identity_equal(&before, &identity));
+	assert_int_equal(count_entries(world->directory), 1);
 }
 
 static void many_generations_of_clones_stay_sound(void **state)
@@ -94,7 +109,7 @@ static void many_generations_of_clones_stay_sound(void **state)
 			key_of(3000 + (generation - 1) * 250 + i, key);
 			assert_int_equal(map_put(world->map, key, "RELAY"), 0);
 		}
-		assert_int_equal(map_commit(world->map, &identity), 0);
+		assert_int_equal(commit(world, &identity), 0);
 		assert_rows(world, generation * 250, 3000 + generation * 250);
 		verify(world);
 	}
@@ -165,7 +180,7 @@ static void a_change_has_an_order(void **state)
 
 	assert_int_equal(map_put(world->map, "a", "b"), -EINVAL);
 	assert_int_equal(map_delete(world->map, "a"), -EINVAL);
-	assert_int_equal(map_commit(world->map, &identity), -EINVAL);
+	assert_int_equal(commit(world, &identity), -EINVAL);
 	assert_int_equal(map_begin_rebuild(world->map), 0);
 	assert_int_equal(map_begin_rebuild(world->map), -EBUSY);
 	assert_int_equal(map_begin_delta(world->map, &identity), -EBUSY);
@@ -173,8 +188,8 @@ static void a_change_has_an_order(void **state)
 	assert_int_equal(map_put(world->map, "a", ""), -EINVAL);
 	assert_int_equal(map_delete(world->map, ""), -EINVAL);
 	assert_int_equal(map_put(world->map, "connect:10.0.0.0", "RELAY"), 0);
-	assert_int_equal(map_commit(world->map, &identity), 0);
-	assert_int_equal(map_commit(world->map, &identity), -EINVAL);
+	assert_int_equal(commit(world, &identity), 0);
+	assert_int_equal(commit(world, &identity), -EINVAL);
 	assert_rows(world, 0, 1);
 }
 
@@ -289,7 +304,7 @@ static void a_reader_of_the_old_map_reads_it_whole(void **state)
 			assert_int_equal(map_begin_delta(world->map, &identity), 0);
 			key_of(count, text);
 			assert_int_equal(map_delete(world->map, text), 0);
-			assert_int_equal(map_commit(world->map, &identity), 0);
+			assert_int_equal(commit(world, &identity), 0);
 		}
 	}
 	assert_int_equal(r, DB_NOTFOUND);
@@ -304,7 +319,7 @@ int main(void)
 		TEST(publishes_an_empty_map),
 		TEST(a_rebuild_has_its_rows_only),
 		TEST(a_delta_changes_its_rows_only),
-		TEST(says_what_was_so_already),
+		TEST(says_what_has_changed),
 		TEST(many_generations_of_clones_stay_sound),
 		TEST(a_delta_needs_the_expected_file),
 		TEST(an_abort_leaves_the_old_map),

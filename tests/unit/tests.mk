@@ -1,3 +1,7 @@
+# All of maps/ that writes files.
+map_modules = maps/map maps/map_type maps/replace maps/delta maps/map_lmdb maps/map_text \
+	$(if $(filter 1,$(WITH_BDB)),maps/map_bdb) $(if $(filter 1,$(WITH_CDB)),maps/map_cdb)
+
 # The modules each unit test links, without suffix: nothing else is in the program.
 links_words = client/words
 links_report = client/report client/words
@@ -13,14 +17,19 @@ links_login = dracd/login dracd/address client/words client/report
 links_block = dracd/block dracd/file dracd/prefix_set dracd/address dracd/clock client/words
 links_table = dracd/table dracd/table_read dracd/table_end dracd/table_write dracd/table_check dracd/lease dracd/clock dracd/address
 links_table_renew = $(links_table)
-links_config = dracd/config dracd/config_parse dracd/config_check dracd/option dracd/file dracd/prefix_set dracd/address \
-	maps/key maps/map maps/replace $(if $(filter 1,$(WITH_BDB)),maps/map_bdb)
+links_config = dracd/config dracd/config_parse dracd/config_check dracd/config_map dracd/map_file dracd/option \
+	dracd/file dracd/prefix_set dracd/address maps/access maps/refusals maps/key $(map_modules)
+links_config_map = $(links_config)
+links_table_check = $(links_table)
+links_table_end = $(links_table)
 links_key = maps/key
 links_access = maps/access maps/refusals maps/key
 links_replace = maps/replace
-links_map_type = maps/map maps/replace $(if $(filter 0,$(WITH_BDB)),,maps/map_bdb)
-links_map = maps/map maps/map_bdb maps/replace
-links_map_file = maps/map maps/map_bdb maps/replace
+links_map_type = $(map_modules)
+links_map = $(map_modules)
+links_map_file = $(map_modules)
+links_map_formats = $(map_modules)
 
-# What needs Berkeley DB: left out by WITH_BDB=0.
-bdb_tests := map map_file
+# What needs Berkeley DB or cdb: left out by WITH_BDB=0, WITH_CDB=0.
+bdb_tests := map map_file config_map
+cdb_tests := config_map

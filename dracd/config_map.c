@@ -1,0 +1,255 @@
+/* What must hold between the options of a map: which MTA reads what, and what would break
+ * it. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "dracd/cleanup.h"
+#include "dracd/clock.h"
+#include "dracd/config_internal.h"
+#include "dracd/map_file.h"
+
+struct check {
+	const struct config *config;
+	const struct source *source;
+	struct problems *problems;
+};
+
+#define FORM(name) (1U << KEY_##name)
+
+static const struct {
+	unsigned forms;  /* that an MTA asks a map of this type for */
+	const char *why; /* not for others, and what to do */
+} types[MAP_TYPE_COUNT] = {
+	[MAP_HASH] = {FORM(POSTFIX) | FORM(SENDMAIL) | FORM(ACCESS) | FORM(EXIM),
+		"each MTA asks for a spelling of its own; use postfix, sendmail, access "
+		"or exim"},
+	[MAP_BTREE] = {FORM(POSTFIX) | FORM(SENDMAIL) | FORM(ACCESS) | FORM(EXIM),
+		"each MTA asks for a spelling of its own; use postfix, sendmail, access "
+		"or exim"},
+	[MAP_LMDB] = {FORM(POSTFIX),
+		"only Postfix reads an lmdb file that is changed in place; for Sendmail "
+		"use type = hash, for Exim type = hash, cdb or iplsearch"},
+	[MAP_CDB] = {FORM(POSTFIX) | FORM(EXIM),
+		"Postfix and Exim read cdb, each its own spelling; use keys = postfix or "
+		"exim; for Sendmail type = hash"},
+	[MAP_IPLSEARCH] = {FORM(PLAIN),
+		"Exim parses the addresses of an iplsearch; use keys = plain"},
+	[MAP_LSEARCH] = {FORM(EXIM),
+		"an lsearch is asked by Exim alone; use keys = exim, or for networks of "
+		"any length type = iplsearch"},
+	[MAP_CIDR] = {FORM(PLAIN), "Postfix parses the networks of a cidr table; use "
+				   "keys = plain"},
+	[MAP_TEXTHASH] = {FORM(POSTFIX),
+		"a texthash is read by Postfix alone; use keys = postfix"},
+	[MAP_RELAYHOSTS] = {FORM(PLAIN), "a list of addresses has keys = plain"},
+	[MAP_RELAYHOSTSUSERS] = {FORM(PLAIN), "a list of addresses has keys = plain"},
+};
+
+/* "FILE:LINE: map NAME: ..." */
+__attribute__((format(printf, 4, 5))) static void complain(const struct check *check,
+	const struct map_config *map, bool is_warning, const char *format, ...)
+{
+	_cleanup_(free_pointer) char *text = NULL;
+	char place[PLACE_SIZE];
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
+	va_end(arguments);
+	problems_add(check->problems, is_warning, "%smap %s: %s",
+		source_place(check->source, SCOPE_MAP, map->name, place), map->name,
+		text ? text : "out of memory");
+}
+
+/* ---- keys and values ---- */
+
+/* False if there is no form to go on with. */
+static bool check_keys(const struct check *check, struct map_config *map)
+{
+	unsigned forms = types[map->type].forms;
+
+	if (map->keys == KEYS_AUTO && (forms & (forms - 1)) == 0)
+		map->keys = (enum key_form)__builtin_ctz(forms);
+	if (map->keys == KEYS_AUTO) {
+		complain(check, map, false,
+			"keys: must be given: how does the MTA spell an address? %s%s",
+			forms & FORM(SENDMAIL) ? "postfix, sendmail, access" : "postfix",
+			" or exim");
+		return false;
+	}
+	if (forms & (1U << map->keys))
+		return true;
+	complain(check, map, false, "keys = %s with type = %s: %s",
+		key_form_name(map->keys), map_type_name(map->type), types[map->type].why);
+	return false;
+}
+
+static void check_nul(const struct check *check, struct map_config *map)
+{
+	bool usual = map->type != MAP_CDB && !map_type_is_text(map->type) &&
+		     (map->keys == KEY_POSTFIX || map->keys == KEY_EXIM);
+
+	if (map->nul == NUL_AUTO)
+		map->nul = usual ? NUL_YES : NUL_NO;
+	if (map->nul == NUL_NO)
+		return;
+	if (map_type_is_text(map->type))
+		complain(check, map, false, "nul = yes: there is no NUL in a text file");
+	else if (map->type == MAP_CDB && map->keys == KEY_EXIM)
+		complain(check, map, false,
+			"nul = yes: Exim asks a cdb for keys without NUL");
+}
+
+/* Of what Postfix may find, all else is to it the name of a restriction, or refuses. */
+static bool permits_in_postfix(const char *value)
+{
+	size_t word = strcspn(value, " ");
+
+	return strspn(value, "0123456789") == strlen(value) ||
+	       strcasecmp(value, "permit") == 0 ||
+	       (word == 2 && strncasecmp(value, "OK", word) == 0) ||
+	       (word == 5 && strncasecmp(value, "RELAY", word) == 0);
+}
+
+static void check_map_value(const struct check *check, const struct map_config *map)
+{
+	const char *value = map->value;
+	const bool is_postfix = map->keys == KEY_POSTFIX || map->type == MAP_CIDR;
+
+	if (!value)
+		return;
+	if (map_type_has_no_values(map->type))
+		complain(check, map, false, "value: a row of type = %s has none",
+			map_type_name(map->type));
+	else if (map->type == MAP_RELAYHOSTSUSERS)
+		complain(check, map, false,
+			"value: it is who has logged in; leave it out");
+	else if (map->keys == KEY_ACCESS && strcmp(value, "RELAY") != 0)
+		complain(check, map, false,
+			"value = %s: in the access database only RELAY permits", value);
+	else if (is_postfix && !permits_in_postfix(value))
+		complain(check, map, false,
+			"value = %s: does not permit in Postfix, or is an error (451); use "
+			"OK, RELAY, permit or a number",
+			value);
+}
+
+/* ---- files ---- */
+
+static void check_file(const struct check *check, const struct map_config *map)
+{
+	if (map->mode & (S_IWGRP | S_IWOTH))
+		complain(check, map, false,
+			"mode = 0%o: whoever may write the file may open the relay; use 0644",
+			(unsigned)map->mode);
+	else if (!(map->mode & S_IRUSR) ||
+		 (map_type_is_in_place(map->type) && !(map->mode & S_IWUSR)))
+		complain(check, map, false,
+			"mode = 0%o: dracd itself reads and writes the file; use 0644",
+			(unsigned)map->mode);
+	if (map->static_path && map->keys != KEY_ACCESS)
+		complain(check, map, false,
+			"static: only a map with keys = access merges a static file");
+}
+
+static bool is_same_file(const struct map_config *a, const struct map_config *b)
+{
+	_cleanup_(free_pointer) char *a_file = NULL, *b_file = NULL;
+
+	if (asprintf(&a_file, "%s%s", a->path, map_type_suffix(a->type)) < 0)
+		a_file = NULL;
+	if (asprintf(&b_file, "%s%s", b->path, map_type_suffix(b->type)) < 0)
+		b_file = NULL;
+	return a_file && b_file && strcmp(a_file, b_file) == 0;
+}
+
+/* ---- what suits the readers ---- */
+
+static void set_intervals(struct map_config *map)
+{
+	const bool in_place = map_type_is_in_place(map->type);
+	/* each replacement makes every smtpd process start anew */
+	const bool restarts = map->keys == KEY_POSTFIX && !in_place;
+	const uint64_t usual = (in_place ? 100 : 250) * USEC_PER_MSEC;
+
+	if (map->interval_usec == INTERVAL_AUTO)
+		map->interval_usec = usual;
+	if (map->end_interval_usec == INTERVAL_AUTO)
+		map->end_interval_usec = restarts ? USEC_PER_SEC : usual;
+}
+
+static void check_prefix(const struct check *check, const struct map_config *map)
+{
+	const unsigned prefix = check->config->ipv6_prefix;
+	struct address sample = {.length = (uint8_t)prefix};
+	struct keys keys;
+
+	sample.ip.s6_addr[0] = 0x20;
+	sample.ip.s6_addr[3] = sample.ip.s6_addr[5] = sample.ip.s6_addr[7] = 1;
+	if (map_file_format_keys(map, &sample, &keys) == 0)
+		return;
+	if (map->keys == KEY_PLAIN)
+		complain(check, map, false,
+			"ipv6_prefix = %u cannot be expressed in a map of type = %s, which "
+			"lists addresses only; use type = iplsearch, ipv6_prefix = 128, or a "
+			"lookup instead of the map",
+			prefix, map_type_name(map->type));
+	else
+		complain(check, map, false,
+			"ipv6_prefix = %u cannot be expressed in a map with keys = %s%s; use "
+			"ipv6_prefix = 128%s, or a lookup instead of the map",
+			prefix, key_form_name(map->keys),
+			map->keys == KEY_SENDMAIL ? ", which FEATURE(drac) asks for hosts"
+						  : ", which goes by groups of 16",
+			map->keys == KEY_SENDMAIL ? ", keys = access" : " or 64");
+}
+
+static void check_liveness(const struct check *check, const struct map_config *map)
+{
+	if (map->type == MAP_CIDR || map->type == MAP_TEXTHASH)
+		complain(check, map, true,
+			"type = %s is for export only: an smtpd process reads it once and "
+			"notices no change, so that leases begin and end late; for Postfix "
+			"use type = lmdb, or a lookup",
+			map_type_name(map->type));
+}
+
+static void check_map(const struct check *check, struct map_config *map)
+{
+	if (!check_keys(check, map))
+		return;
+	check_nul(check, map);
+	check_map_value(check, map);
+	check_file(check, map);
+	set_intervals(map);
+	check_prefix(check, map);
+	check_liveness(check, map);
+}
+
+void config_check_maps(
+	struct config *config, const struct source *source, struct problems *problems)
+{
+	const struct check check = {config, source, problems};
+	struct map_config *maps = config->maps;
+
+	for (size_t i = 0; i < config->map_count; i++) {
+		check_map(&check, &maps[i]);
+		for (size_t j = 0; j < i; j++)
+			if (is_same_file(&maps[i], &maps[j]))
+				complain(&check, &maps[i], false,
+					"path is that of map %s", maps[j].name);
+	}
+}
+
+bool config_shows_users(const struct config *config)
+{
+	for (size_t i = 0; i < config->map_count; i++)
+		if (config->maps[i].type == MAP_RELAYHOSTSUSERS)
+			return true;
+	return false;
+}

@@ -111,6 +111,18 @@ int core_set_config(struct core *core, struct config *config)
  * and after wait_usec at the latest. */
 void core_settle(struct core *core, uint64_t wait_usec, core_done *done, void *context);
 
+struct map_question {
+	const char *name; /* NULL: all maps */
+	unsigned why;     /* as in map_worker.h */
+	uint64_t wait_usec;
+};
+
+/* Calls done() when the maps have done what is asked, or tried to, and at the latest
+ * after wait_usec: maps_late have not.  -ENOENT (no such map), -ENOMEM: done() is not
+ * called. */
+int core_ask_maps(struct core *core, const struct map_question *question, core_done *done,
+	void *context) __attribute__((warn_unused_result));
+
 /* May address relay now?  The lease found, if any, is in *ret_lease (its deadline 0:
  * none). REASON_OK or why not, or a negative errno. */
 int core_find(struct core *core, const struct address *address, struct moment now,

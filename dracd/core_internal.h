@@ -10,6 +10,7 @@ struct request {
 	core_done *done;
 	void *context;
 	uint64_t wait_usec;
+	bool asks_maps;     /* not for publication, but for what the maps were asked */
 	struct login login; /* for the log */
 	struct block block; /* of a revocation, for the log */
 	struct outcome outcome;

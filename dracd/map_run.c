@@ -411,5 +411,8 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 	if (why & WAKE_LEAVE)
 		return leave(worker);
 	r = publish(worker, config, blocks, rebuild);
-	return r == -ESTALE ? publish(worker, config, blocks, true) : r;
+	if (r != -ESTALE)
+		return r;
+	(void)map_check(worker); /* tells what was found */
+	return publish(worker, config, blocks, true);
 }

@@ -343,23 +343,41 @@ ADDRESS             ENDS IN  USERS              SERVICE  LOGINS  SINCE
                    "dracctl: the configuration in force is the old one\n")
 
     def test_maps(self):
-        line = ("map name=sendmail type=hash keys=sendmail path=/x entries=0 published_ago_ms=5 "
+        line = ("map name=sendmail type=hash keys=sendmail path=/x file=/x.db entries=0 published_ago_ms=5 "
                 "pending=0 state=ok\n")
-        text = "map       sendmail hash 0 entries, published 0 s ago, pending 0\n"
+        text = "sendmail: hash, 0 entries, published 0 s ago, pending 0, ok\n    /x.db\n"
         self.check(["maps"], line + "OK\n", "maps", 0, text)
-        self.check(["maps", "--rebuild"], line + "OK\n", "maps rebuild=yes", 0, text)
+        self.check(["maps", "sendmail", "--rebuild"], line + "OK maps_late=0\n",
+                   "maps name=sendmail rebuild=yes", 0, text)
+        self.check(["maps", "--verify"], line.replace("ok\n", "ok verified=same rows=1234\n") + "OK maps_late=0\n",
+                   "maps verify=yes", 0, text + "    verified: 1,234 rows as in the table\n")
+        for state, more, status, said in [
+                ("warning", "warning=is%20gone,%203%20s%20ago;%20rebuilt", 1, "WARNING: is gone, 3 s ago; rebuilt"),
+                ("error", "error=cannot%20sync:%20No%20space", 2, "ERROR: cannot sync: No space"),
+                ("warning", "verified=different rows=1 verify_text=1%20missing", 1,
+                 "verified: DIFFERENT from the table: 1 missing"),
+                ("warning", "verified=unreadable verify_text=signal%2011", 1, "verified: CANNOT BE READ: signal 11"),
+                ("warning", "verified=no verify_text=it%20took%20too%20long", 1,
+                 "verified: not done: it took too long")]:
+            self.check(["maps"], line.replace("state=ok\n", f"state={state} {more}\n") + line + "OK\n", "maps", status,
+                       text.replace("ok\n", f"{state}\n", 1) + f"    {said}\n" + text)
+        self.check(["maps", "--rebuild"], line + "OK maps_late=1\n", "maps rebuild=yes", 2, text,
+                   "dracctl: 1 map has not done that in time; see dracd's log\n")
+        self.check(["maps", "x"], "NO reason=no_map\n", "maps name=x", 3, "",
+                   'dracctl: there is no map x: "dracctl maps" names them\n')
         self.assertEqual(self.run_program("maps", "--json", answer=line + "OK\n"), 0)
         self.assertEqual(json.loads(self.out)[0]["entries"], 0)
 
     def test_what_may_not_be_done_is_said(self):
-        for command in (["maps", "--rebuild"], ["add", "::1"], ["revoke", "::1"],
+        for command in (["add", "::1"], ["revoke", "::1"],
                         ["unblock", "::1"], ["flush", "--yes"], ["reload"], ["list"], ["blocks"]):
             with self.subTest(command=command):
                 self.assertEqual(self.run_program(*command, answer="ERR reason=denied\n"), 1)
                 self.assertEqual(self.out, "")
                 self.assertTrue(self.err.startswith(
                     "dracctl: not permitted: this is for root and the members of admin_group\n"))
-        self.assertEqual(self.run_program("status", answer="ERR reason=denied\n"), 3)
+        for command in (["status"], ["maps", "--rebuild"]):
+            self.assertEqual(self.run_program(*command, answer="ERR reason=denied\n"), 3)
         self.assertEqual(self.run_program("list", "--json", answer="ERR reason=denied\n"), 1)
         self.assertEqual(self.out, "")
 
@@ -408,6 +426,7 @@ ADDRESS             ENDS IN  USERS              SERVICE  LOGINS  SINCE
             ([], 2, "usage: dracctl"),
             (["nonsense"], 2, "unknown command: nonsense"),
             (["status", "now"], 3, "unexpected argument: now"),
+            (["maps", "a", "b"], 3, "unexpected argument: b"),
             (["status", "--yes"], 3, "unknown option: --yes"),
             (["list", "--expiring", "soon"], 2, "not a time like 90s, 30min, 2h or 1d: soon"),
             (["list", "--expiring"], 2, "an option lacks its value: expiring"),

@@ -27,6 +27,7 @@ links_map_type = $(map_modules)
 links_map = $(map_modules)
 links_map_file = $(map_modules)
 links_map_formats = $(map_modules)
+links_map_lmdb = $(map_modules)
 
 # What needs Berkeley DB or cdb: left out by WITH_BDB=0, WITH_CDB=0.
 bdb_tests := map map_file config_map

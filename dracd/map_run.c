@@ -12,7 +12,7 @@
 #include "dracd/map_worker_internal.h"
 
 enum {
-	IN_PLACE_MAX = 5000, /* rows; for more the readers would have to wait too long */
+	IN_PLACE_MAX = 10000, /* rows; for more the readers would have to wait too long */
 };
 
 /* Addresses copied from a snapshot, and whether each is admitted. */
@@ -204,7 +204,8 @@ static int copy_end(const struct expiry *row, void *context)
 static bool needs_rebuild(const struct map_worker *worker, uint64_t tail)
 {
 	return !worker->now.has_published || worker->now.sequence < tail ||
-	       worker->deletes > worker->now.entries + 1000;
+	       (map_type_wears_out(worker->settings.map->type) &&
+		       worker->deletes > worker->now.entries + 1000);
 }
 
 /* Copies what is to be done, within one snapshot.  *rebuild is in and out. */

@@ -37,6 +37,10 @@ static void print_permit(
 	if (observe)
 		printf("; but mode is observe: every MTA is told no");
 	putchar('\n');
+	if (words_get(words, "unseen_by"))
+		printf("note: not by lookup %s, which by its services or networks does not see "
+		       "the lease\n",
+			ctl_value(words, "unseen_by", "?"));
 }
 
 /* " Last login 14:01 (scan@y.org, pop3) refused: private address; see lease_special" */

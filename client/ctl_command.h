@@ -7,8 +7,8 @@
 
 #include "client/ctl_control.h"
 
-/* Exit statuses, see dracctl(8).  status and check give the first three a meaning of
- * their own. */
+/* Exit statuses, see dracctl(8).  status, maps and check give the first three a
+ * meaning of their own. */
 enum {
 	CTL_DONE = 0,
 	CTL_REFUSED = 1, /* by dracd */
@@ -28,12 +28,13 @@ struct ctl_arguments {
 	const char *address;
 	const char *file;
 	const char *recipe;
+	const char *map;
 	const char *user;
 	const char *service;
 	const char *reason;
 	bool has_expiring, has_time, has_hold;
 	unsigned long long expiring_ms, time_ms, hold_ms;
-	bool yes, rebuild, json, quiet;
+	bool yes, rebuild, verify, json, quiet;
 };
 
 struct ctl_context {

@@ -12,8 +12,8 @@ static bool is_number_key(const char *key)
 {
 	static const char *const keys[] = {"pid", "count", "ipv4", "ipv6", "limit",
 		"granted", "renewed", "refused", "errors", "asked", "permitted",
-		"connections", "entries", "pending", "users", "logins", "leases",
-		"lookups", "maps", "maps_late"};
+		"connections", "networks", "entries", "pending", "users", "logins",
+		"leases", "lookups", "maps", "maps_late"};
 	size_t length = strlen(key);
 
 	if (length > 3 && strcmp(key + length - 3, "_ms") == 0)

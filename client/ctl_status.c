@@ -1,4 +1,4 @@
-/* dracctl status and dracctl maps: the state of dracd, line by line as it comes. */
+/* dracctl status: the state of dracd, line by line as it comes. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,16 +76,36 @@ static void print_lookups(const struct words *words)
 		text_count(ctl_number(words, "permitted"), permitted));
 }
 
+/* Which leases this lookup sees, if not all. */
+static void print_view(const struct words *words)
+{
+	const char *services = ctl_value(words, "services", "");
+	unsigned long long networks = ctl_number(words, "networks");
+	char count[TEXT_SIZE];
+
+	if (!*services && networks == 0)
+		return;
+	printf("; sees only");
+	if (*services)
+		printf(" %s", services);
+	if (networks > 0)
+		printf("%s in %s network%s", *services ? "" : " addresses",
+			text_count(networks, count), networks == 1 ? "" : "s");
+}
+
 static void print_lookup(const struct words *words)
 {
 	unsigned long long connections = ctl_number(words, "connections");
-	char count[TEXT_SIZE], asked[TEXT_SIZE];
+	char count[TEXT_SIZE], asked[TEXT_SIZE], permitted[TEXT_SIZE];
 
-	printf("lookup    %s %s %s, %s connection%s, asked %s\n",
+	printf("lookup    %s %s %s, %s connection%s, asked %s, %s permitted",
 		ctl_value(words, "name", "?"), ctl_value(words, "protocol", "?"),
 		ctl_value(words, "path", "?"), text_count(connections, count),
 		connections == 1 ? "" : "s",
-		text_count(ctl_number(words, "asked"), asked));
+		text_count(ctl_number(words, "asked"), asked),
+		text_count(ctl_number(words, "permitted"), permitted));
+	print_view(words);
+	putchar('\n');
 }
 
 static void print_map(const struct words *words)
@@ -101,7 +121,9 @@ static void print_map(const struct words *words)
 	else
 		printf("not published yet");
 	printf(", pending %s", text_count(ctl_number(words, "pending"), pending));
-	if (strcmp(ctl_value(words, "state", "ok"), "ok") != 0)
+	if (words_get(words, "warning"))
+		printf(", WARNING: %s", ctl_value(words, "warning", "unknown"));
+	else if (strcmp(ctl_value(words, "state", "ok"), "ok") != 0)
 		printf(", ERROR: %s", ctl_value(words, "error", "unknown"));
 	putchar('\n');
 }
@@ -136,13 +158,11 @@ static const struct section *find_section(const struct words *words)
 
 /* Has all members in their order: a list is there even if nothing is in it, and null what
  * dracd does not tell. */
-static json_t *new_tree(const char *only)
+static json_t *new_tree(void)
 {
 	json_t *tree = json_object();
 
 	for (size_t i = 0; tree && i < sizeof(sections) / sizeof(sections[0]); i++) {
-		if (only && strcmp(only, sections[i].verb) != 0)
-			continue;
 		if (json_object_set_new(tree, sections[i].verb,
 			    sections[i].is_list ? json_array() : json_null()) < 0) {
 			json_decref(tree);
@@ -179,31 +199,19 @@ static int status_of(const struct words *words)
 	return strcmp(state, "warning") == 0 ? CTL_STATUS_WARNING : CTL_STATUS_CRITICAL;
 }
 
-/* A list alone needs no name around it.  Takes over tree. */
-static int print_tree(json_t *tree, const char *only)
-{
-	json_t *list = only && tree ? json_incref(json_object_get(tree, only)) : NULL;
-
-	if (!list)
-		return ctl_json_print(tree);
-	json_decref(tree);
-	return ctl_json_print(list);
-}
-
-/* Reads and prints the answer; only: the verb of the lines to print, NULL for all.
- * Returns an enum control_line, the final one, or a negative errno; *state becomes the
- * exit status that fits the state dracd is in. */
-static int print_sections(struct ctl_context *context, const char *only, int *state)
+/* Reads and prints the answer.  Returns an enum control_line, the final one, or a
+ * negative errno; *state becomes the exit status that fits the state dracd is in. */
+static int print_sections(struct ctl_context *context, int *state)
 {
 	bool is_json = context->arguments->json;
-	json_t *tree = is_json ? new_tree(only) : NULL;
+	json_t *tree = is_json ? new_tree() : NULL;
 	struct words words;
 	int r;
 
 	while ((r = control_next(context->control, &words)) == CONTROL_DATA) {
 		const struct section *section = find_section(&words);
 
-		if (!section || (only && strcmp(only, section->verb) != 0))
+		if (!section)
 			continue;
 		if (words_is(&words, 0, "dracd"))
 			*state = status_of(&words);
@@ -213,7 +221,7 @@ static int print_sections(struct ctl_context *context, const char *only, int *st
 			tree = drop_tree(tree);
 	}
 	if (r == CONTROL_OK && is_json)
-		return print_tree(tree, only) < 0 ? -EIO : r;
+		return ctl_json_print(tree) < 0 ? -EIO : r;
 	drop_tree(tree);
 	if (r == CONTROL_ERR || r == CONTROL_NO)
 		(void)ctl_say_error(&words);
@@ -228,23 +236,6 @@ int ctl_status(struct ctl_context *context)
 	line_init(&line, "status");
 	if (control_ask(context->control, &line) < 0)
 		return CTL_NO_ANSWER;
-	r = print_sections(context, NULL, &state);
+	r = print_sections(context, &state);
 	return r == CONTROL_OK ? state : CTL_NO_ANSWER;
-}
-
-int ctl_maps(struct ctl_context *context)
-{
-	int state, r;
-	struct line line;
-
-	line_init(&line, "maps");
-	if (context->arguments->rebuild)
-		line_add(&line, "rebuild", "yes");
-	r = control_ask(context->control, &line);
-	if (r < 0)
-		return ctl_failed(r);
-	r = print_sections(context, "map", &state);
-	if (r < 0)
-		return CTL_NO_ANSWER;
-	return r == CONTROL_OK ? CTL_DONE : CTL_REFUSED;
 }

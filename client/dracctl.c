@@ -35,6 +35,8 @@ enum {
 	REPORTS = 1 << 13, /* on the report socket */
 	TAKES_RECIPE = 1 << 14,
 	TAKES_NETWORK = 1 << 15, /* the address may be one */
+	TAKES_MAP = 1 << 16,
+	TAKES_VERIFY = 1 << 17,
 };
 
 enum option_kind {
@@ -64,6 +66,7 @@ static const struct option_row {
 	{"yes", TAKES_YES, OPTION_FLAG, 0, offsetof(struct ctl_arguments, yes)},
 	{"rebuild", TAKES_REBUILD, OPTION_FLAG, 0,
 		offsetof(struct ctl_arguments, rebuild)},
+	{"verify", TAKES_VERIFY, OPTION_FLAG, 0, offsetof(struct ctl_arguments, verify)},
 	{"json", TAKES_JSON, OPTION_FLAG, 0, offsetof(struct ctl_arguments, json)},
 	{"quiet", TAKES_QUIET, OPTION_FLAG, 0, offsetof(struct ctl_arguments, quiet)},
 };
@@ -108,8 +111,10 @@ static const struct command {
 	{"recipe", "[NAME]",
 		"what to tell Dovecot, Postfix or Sendmail; without a name: which there are",
 		ctl_recipe, TAKES_RECIPE, READ_TIMEOUT_MS, CTL_USAGE},
-	{"maps", "[--rebuild] [--json]", "the map files, written anew if wished",
-		ctl_maps, TAKES_REBUILD | TAKES_JSON, CHANGE_TIMEOUT_MS, CTL_USAGE},
+	{"maps", "[NAME] [--rebuild] [--verify] [--json]",
+		"the map files; written anew, or compared with the table, if wished",
+		ctl_maps, TAKES_MAP | TAKES_REBUILD | TAKES_VERIFY | TAKES_JSON,
+		CHANGE_TIMEOUT_MS, CTL_NO_ANSWER},
 };
 
 enum {
@@ -193,6 +198,8 @@ static const char **find_operand(
 		return &arguments->address;
 	if (command->takes & TAKES_FILE)
 		return &arguments->file;
+	if (command->takes & TAKES_MAP)
+		return &arguments->map;
 	return command->takes & TAKES_RECIPE ? &arguments->recipe : NULL;
 }
 

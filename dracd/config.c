@@ -98,6 +98,8 @@ void config_done_section(enum option_scope scope, void *section)
 	} else if (scope == SCOPE_LOOKUP) {
 		free(((struct lookup_settings *)section)->name);
 		free(((struct lookup_settings *)section)->socket.path);
+		done_text_list(&((struct lookup_settings *)section)->view.services);
+		prefix_set_done(&((struct lookup_settings *)section)->view.networks);
 	} else if (scope == SCOPE_MAP) {
 		free(((struct map_config *)section)->name);
 		free(((struct map_config *)section)->path);

@@ -34,7 +34,8 @@ enum durability {
 
 enum lookup_protocol {
 	LOOKUP_POLICY,
-	LOOKUP_SOCKETMAP
+	LOOKUP_SOCKETMAP,
+	LOOKUP_PLAIN,
 };
 
 struct text_list {
@@ -64,10 +65,17 @@ struct socket_settings {
 	mode_t mode;
 };
 
+/* Which leases one lookup sees; empty lists: all. */
+struct view {
+	struct text_list services;  /* of the latest login */
+	struct prefix_set networks; /* that the address is in */
+};
+
 struct lookup_settings {
 	char *name;
 	enum lookup_protocol protocol;
 	struct socket_settings socket;
+	struct view view;
 };
 
 /* Until config_check_maps() has resolved it by the map's type. */

@@ -105,6 +105,7 @@ struct check {
 	struct config *config;
 	const struct source *source;
 	struct problems *problems;
+	bool services_known; /* those without a section too */
 };
 
 /* "FILE:LINE: KIND NAME: ..." */
@@ -125,6 +126,21 @@ __attribute__((format(printf, 4, 5))) static void complain(const struct check *c
 		kind ? " " : "", name, text ? text : "out of memory");
 }
 
+/* A service that nobody can log in by would make the view an empty one. */
+static void check_view(const struct check *check, const struct lookup_settings *lookup)
+{
+	const struct text_list *services = &lookup->view.services;
+
+	if (!check->services_known)
+		return;
+	for (size_t i = 0; i < services->count; i++)
+		if (!config_service(check->config, services->items[i]))
+			complain(check, SCOPE_LOOKUP, lookup->name,
+				"services: %.100s is no service; to make it one: service %.100s "
+				"{ lease = yes }",
+				services->items[i], services->items[i]);
+}
+
 static void check_lookups(const struct check *check)
 {
 	const struct config *config = check->config;
@@ -132,6 +148,7 @@ static void check_lookups(const struct check *check)
 	for (size_t i = 0; i < config->lookup_count; i++) {
 		const struct lookup_settings *lookup = &config->lookups[i];
 
+		check_view(check, lookup);
 		if (strcmp(lookup->socket.path, config->report.path) == 0 ||
 			strcmp(lookup->socket.path, config->control.path) == 0)
 			complain(check, SCOPE_LOOKUP, lookup->name,
@@ -148,7 +165,12 @@ static void check_lookups(const struct check *check)
 void config_check(struct config *config, const struct source *source, bool global_ok,
 	struct problems *problems)
 {
-	struct check check = {config, source, problems};
+	struct check check = {
+		.config = config,
+		.source = source,
+		.problems = problems,
+		.services_known = problems->errors == 0,
+	};
 
 	if (global_ok && config->lease_time_usec > config->lease_time_max_usec)
 		complain(&check, SCOPE_GLOBAL, "lease_time",
@@ -169,10 +191,26 @@ static bool same_socket(const struct socket_settings *a, const struct socket_set
 	return same_text(a->path, b->path) && a->group == b->group && a->mode == b->mode;
 }
 
+static bool same_texts(const struct text_list *a, const struct text_list *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (strcmp(a->items[i], b->items[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool same_view(const struct view *a, const struct view *b)
+{
+	return same_texts(&a->services, &b->services) &&
+	       prefix_set_equal(&a->networks, &b->networks);
+}
+
 bool config_same_lookup(const struct lookup_settings *a, const struct lookup_settings *b)
 {
 	return same_text(a->name, b->name) && a->protocol == b->protocol &&
-	       same_socket(&a->socket, &b->socket);
+	       same_socket(&a->socket, &b->socket) && same_view(&a->view, &b->view);
 }
 
 bool config_same_map(const struct map_config *a, const struct map_config *b)

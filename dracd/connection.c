@@ -251,6 +251,16 @@ static size_t restore_input(struct connection *connection)
 	return connection->in_length;
 }
 
+/* What was sent before the end may be a request to some protocols. */
+static void take_end(struct connection *connection, const char *data, size_t length)
+{
+	const struct protocol *protocol = connection->server->settings.protocol;
+
+	connection->at_end = true;
+	if (protocol->ended && length > 0)
+		protocol->ended(connection, data, length);
+}
+
 static void read_input(struct connection *connection)
 {
 	char *scratch = connection->server->scratch;
@@ -263,7 +273,7 @@ static void read_input(struct connection *connection)
 		return;
 	}
 	if (got == 0)
-		connection->at_end = true;
+		take_end(connection, scratch, length);
 	else
 		consume(connection, length + (size_t)got);
 }

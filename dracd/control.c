@@ -286,7 +286,7 @@ static const struct command {
 	{"list", false, " user service expiring_ms ", control_list},
 	{"check", false, " address ", control_check},
 	{"blocks", false, " ", control_blocks},
-	{"maps", false, " rebuild ", control_maps},
+	{"maps", false, " name rebuild ", control_maps},
 	{"add", true, " address ttl_ms user service wait_ms ", control_add},
 	{"revoke", true, " address user hold_ms reason ", control_revoke},
 	{"unblock", true, " address user ", control_unblock},

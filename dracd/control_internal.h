@@ -30,6 +30,7 @@ struct session {
 	struct login login;
 	struct block block;
 	uint64_t hold_usec;
+	char map[256]; /* that is asked for; empty: all */
 	struct listing listing;
 };
 
@@ -37,6 +38,18 @@ struct session {
 void control_list(struct session *session, const struct words *words);
 void control_list_continue(struct session *session);
 void control_list_cancel(struct session *session);
+
+enum map_state {
+	MAP_STATE_OK,
+	MAP_STATE_WARNING,
+	MAP_STATE_ERROR,
+};
+
+/* The worst of all maps. */
+enum map_state control_maps_state(const struct core *core);
+
+/* Sends a line for each map. */
+void control_send_maps(struct session *session);
 
 /* Answer "status", "maps" and "check". */
 void control_status(struct session *session, const struct words *words);

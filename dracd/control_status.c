@@ -1,13 +1,8 @@
-/* "status", "maps" and "check": what is, and why. */
+/* "status" and "check": what is, and why. */
 #include <stdio.h>
 #include <string.h>
 
 #include "dracd/control_internal.h"
-
-static bool is_failed(const struct map_report *report)
-{
-	return report->error || report->static_error;
-}
 
 static bool is_critical(const struct daemon *daemon)
 {
@@ -16,10 +11,7 @@ static bool is_critical(const struct daemon *daemon)
 	if (daemon->guardian.pid == 0 || core->blocks_unsaved ||
 		publisher_cannot_leave(core->publisher))
 		return true;
-	for (size_t i = 0; i < publisher_map_count(core->publisher); i++)
-		if (is_failed(publisher_report(core->publisher, i)))
-			return true;
-	return false;
+	return control_maps_state(core) == MAP_STATE_ERROR;
 }
 
 /* Forgets shared addresses whose leases are over, then tells whether any is left. */
@@ -56,9 +48,9 @@ static void send_head(struct session *session)
 	line_init(&line, "dracd");
 	line_add(&line, "version", DRACD_VERSION);
 	line_add(&line, "state",
-		is_critical(session->daemon) ? "critical"
-		: shared                     ? "warning"
-					     : "ok");
+		is_critical(session->daemon)                              ? "critical"
+		: shared || control_maps_state(core) == MAP_STATE_WARNING ? "warning"
+									  : "ok");
 	line_add(&line, "mode",
 		core->config->mode == MODE_ENFORCE ? "enforce" : "observe");
 	line_add_number(&line, "up_ms",
@@ -119,6 +111,37 @@ static void send_counters(struct session *session)
 	control_send(session, &line);
 }
 
+/* Names between commas, as far as there is room in a line for them. */
+struct names {
+	char text[256];
+	size_t used;
+};
+
+static void add_name(struct names *names, const char *name)
+{
+	size_t left = sizeof(names->text) - names->used;
+	int length = snprintf(names->text + names->used, left, "%s%s",
+		names->used > 0 ? "," : "", name);
+
+	if (length >= 0 && (size_t)length < left)
+		names->used += (size_t)length;
+	else
+		names->text[names->used] = '\0'; /* no half a name */
+}
+
+/* Its services, and how many networks. */
+static void add_view(struct line *line, const struct view *view)
+{
+	struct names services = {0};
+
+	for (size_t i = 0; i < view->services.count; i++)
+		add_name(&services, view->services.items[i]);
+	if (view->services.count > 0)
+		line_add(line, "services", services.text);
+	if (view->networks.count > 0)
+		line_add_number(line, "networks", view->networks.count);
+}
+
 static void send_lookups(struct session *session)
 {
 	const struct daemon *daemon = session->daemon;
@@ -130,65 +153,15 @@ static void send_lookups(struct session *session)
 
 		line_init(&line, "lookup");
 		line_add(&line, "name", settings->name);
-		line_add(&line, "protocol",
-			settings->protocol == LOOKUP_POLICY ? "policy" : "socketmap");
+		line_add(&line, "protocol", lookup->protocol->name);
 		line_add(&line, "path", settings->socket.path);
 		line_add_number(
 			&line, "connections", server_connection_count(lookup->server));
 		line_add_number(&line, "asked", lookup->lookup.asked);
+		line_add_number(&line, "permitted", lookup->lookup.permitted);
+		add_view(&line, &settings->view);
 		control_send(session, &line);
 	}
-}
-
-static void add_map_error(
-	struct line *line, const struct map_config *map, const struct map_report *report)
-{
-	char text[256];
-
-	if (report->error)
-		snprintf(text, sizeof(text), "cannot %s: %s",
-			report->step ? report->step : "publish",
-			strerror(-report->error));
-	else if (report->static_problem)
-		snprintf(text, sizeof(text), "%s:%u: %s", map->static_path,
-			report->static_line, report->static_problem);
-	else
-		snprintf(text, sizeof(text), "cannot read %s: %s", map->static_path,
-			strerror(-report->static_error));
-	line_add(line, "error", text);
-}
-
-static void send_map(struct session *session, size_t index)
-{
-	struct core *core = &session->daemon->core;
-	const struct map_config *map = publisher_map(core->publisher, index);
-	const struct map_report *report = publisher_report(core->publisher, index);
-	uint64_t now = clock_now().boot_usec;
-	struct line line;
-
-	line_init(&line, "map");
-	line_add(&line, "name", map->name);
-	line_add(&line, "type", map_type_name(map->type));
-	line_add(&line, "keys", key_form_name(map->keys));
-	line_add(&line, "path", map->path);
-	line_add_number(&line, "entries", report->entries);
-	if (report->published_boot_usec)
-		line_add_number(&line, "published_ago_ms",
-			(now - report->published_boot_usec) / USEC_PER_MSEC);
-	line_add_number(&line, "pending",
-		core->state.sequence > report->sequence
-			? core->state.sequence - report->sequence
-			: 0);
-	line_add(&line, "state", is_failed(report) ? "error" : "ok");
-	if (is_failed(report))
-		add_map_error(&line, map, report);
-	control_send(session, &line);
-}
-
-static void send_maps(struct session *session)
-{
-	for (size_t i = 0; i < publisher_map_count(session->daemon->core.publisher); i++)
-		send_map(session, i);
 }
 
 static void send_warning(struct session *session, const char *text)
@@ -242,29 +215,32 @@ void control_status(struct session *session, const struct words *words)
 	send_leases(session);
 	send_counters(session);
 	send_lookups(session);
-	send_maps(session);
+	control_send_maps(session);
 	send_warnings(session);
 	line_init(&line, "OK");
 	control_finish(session, &line);
 }
 
-void control_maps(struct session *session, const struct words *words)
-{
-	const char *rebuild = words_get(words, "rebuild");
-	struct line line;
-
-	if (rebuild && strcmp(rebuild, "yes") != 0) {
-		control_fail(session, "syntax", "rebuild= may be yes only");
-		return;
-	}
-	if (rebuild)
-		publisher_wake(session->daemon->core.publisher, WAKE_REBUILD);
-	send_maps(session);
-	line_init(&line, "OK");
-	control_finish(session, &line);
-}
-
 /* ---- check ---- */
+
+/* The lookups that have a view, and do not see the lease. */
+static void add_unseen(struct session *session, struct line *line,
+	const struct address *address, const struct lease *lease, struct moment now)
+{
+	const struct lookup_set *lookups = &session->daemon->lookups;
+	struct rules rules = core_rules(&session->daemon->core);
+	struct names unseen = {0};
+
+	for (size_t i = 0; i < lookups->count; i++) {
+		const struct lookup_settings *settings = lookups->items[i]->settings;
+
+		if (guard_admit_view(&rules, &settings->view, address, lease, now) !=
+			REASON_OK)
+			add_name(&unseen, settings->name);
+	}
+	if (unseen.used > 0)
+		line_add(line, "unseen_by", unseen.text);
+}
 
 static void answer_permit(struct session *session, const struct address *address,
 	const struct lease *lease, struct moment now)
@@ -286,6 +262,7 @@ static void answer_permit(struct session *session, const struct address *address
 	line_add_number(&line, "login_ms", lease->login_wall_usec / USEC_PER_MSEC);
 	if (core->config->mode == MODE_OBSERVE)
 		line_add(&line, "mode", "observe");
+	add_unseen(session, &line, address, lease, now);
 	control_finish(session, &line);
 }
 

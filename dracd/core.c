@@ -11,11 +11,13 @@
 #include "dracd/log.h"
 #include "dracd/own_address.h"
 
-enum {
-	ENDS_PER_TURN = 256
-};
-
 #define TIDY_USEC (60 * USEC_PER_SEC)
+/* Until the next commit of deletes alone, when one was not enough; the store and the disk
+ * are the logins' meanwhile. */
+#define TIDY_ON_USEC (50 * USEC_PER_MSEC)
+
+/* While lines of ends are written turn by turn, maps are told of new ends so often. */
+#define WAKE_USEC (20 * USEC_PER_MSEC)
 
 struct rules core_rules(const struct core *core)
 {
@@ -37,62 +39,7 @@ void core_check_table(struct core *core, int error)
 	(void)sd_event_exit(core->event, error);
 }
 
-/* ---- ends ---- */
-
-/* Rows may go once their end is logged here and published by every map. */
-static void allow_delete(struct core *core)
-{
-	uint64_t through = publisher_ends_through(core->publisher);
-
-	if (core->ended.deadline_boot_usec < through)
-		through = core->ended.deadline_boot_usec;
-	store_allow_delete(core->store, through);
-}
-
-struct ends {
-	struct core *core;
-	struct moment now;
-	unsigned count;
-};
-
-static int log_end(const struct expiry *row, void *context)
-{
-	struct ends *ends = context;
-	struct lease lease;
-	struct event event;
-
-	if (row->deadline_boot_usec > ends->now.boot_usec || ends->count == ENDS_PER_TURN)
-		return TABLE_NOT_FOUND; /* nonzero: the walk ends */
-	ends->core->ended = *row;
-	ends->count++;
-	if (table_read_lease(ends->core->reader, &row->key, &lease) != 0)
-		return 0;
-	event_init_address(&event, LOG_INFO, "ended", &row->key);
-	event_add(&event, "reason", "expired");
-	event_add_duration(
-		&event, "after", lease.deadline_wall_usec - lease.granted_wall_usec);
-	event_add_number(&event, "logins", lease.logins);
-	event_log(&event);
-	return 0;
-}
-
-/* Logs the leases that have ended; true if there may be more. */
-static bool note_ends(struct core *core, struct moment now)
-{
-	struct ends ends = {.core = core, .now = now};
-	int r = table_reader_begin(core->reader);
-
-	if (r == 0) {
-		r = table_each_expiry(core->reader, &core->ended, log_end, &ends);
-		table_reader_end(core->reader);
-	}
-	if (r < 0)
-		log_errno(LOG_ERR, r, "table: cannot read the expiry index");
-	core_check_table(core, r);
-	if (ends.count < ENDS_PER_TURN && core->ended.deadline_boot_usec < now.boot_usec)
-		core->ended = (struct expiry){.deadline_boot_usec = now.boot_usec};
-	return ends.count == ENDS_PER_TURN;
-}
+/* ---- timers ---- */
 
 /* The end of a hold-down changes no map: the leases it shut out are gone. */
 static void drop_old_blocks(struct core *core, struct moment now)
@@ -115,22 +62,25 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct core *core = userdata;
 	struct moment now = clock_now();
-	bool more;
+	bool wake = core->resume_ends == 0 || now.boot_usec - core->woken > WAKE_USEC;
 
 	(void)source;
 	(void)usec;
-	more = note_ends(core, now);
-	publisher_wake(core->publisher, WAKE_ENDS);
+	core_note_ends(core, now);
+	if (wake || core->resume_ends == 0) {
+		publisher_wake(core->publisher, WAKE_ENDS);
+		core->woken = now.boot_usec;
+	}
 	drop_old_blocks(core, now);
-	allow_delete(core);
-	core_arm_timer(core, more ? now.boot_usec : 0);
+	core_allow_delete(core);
+	core_arm_timer(core);
 	return 0;
 }
 
-void core_arm_timer(struct core *core, uint64_t at)
+void core_arm_timer(struct core *core)
 {
 	struct moment now = clock_now();
-	uint64_t block = blocks_next_end(core->blocks, now);
+	uint64_t block = blocks_next_end(core->blocks, now), at = core->resume_ends;
 	struct expiry next;
 	int r = 0;
 
@@ -172,23 +122,44 @@ int core_refresh_own(struct core *core)
 	return 0;
 }
 
-/* Once a minute, if anything is due: deletes rows that are over and trims the feed,
- * for a site where no login does it on the way; refreshes the addresses of this host. */
+static void arm_tidy(struct core *core, uint64_t usec)
+{
+	(void)sd_event_source_set_time_relative(core->tidy, usec);
+	(void)sd_event_source_set_enabled(core->tidy, SD_EVENT_ONESHOT);
+}
+
+static void done_tidy(struct store_op *op)
+{
+	struct core *core = op->context;
+
+	if (op->result < 0)
+		log_errno(LOG_ERR, op->result, "table: cannot delete what is over");
+	core_check_table(core, op->result);
+	core->tidies_on = op->result == 0 && op->is_more;
+	arm_tidy(core, core->tidies_on ? TIDY_ON_USEC : TIDY_USEC);
+	store_op_free(op);
+}
+
+/* Once a minute, if anything is due, and more often while much is: deletes rows that are
+ * over and trims the feed, for a site where no login does it on the way; refreshes the
+ * addresses of this host. */
 static int on_tidy(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct core *core = userdata;
-	struct store_op *op;
+	struct store_op *op = NULL;
 
+	(void)source;
 	(void)usec;
-	(void)core_refresh_own(core);
-	core_save_blocks_again(core);
-	if (core->state.ipv4 + core->state.ipv6 > 0) {
-		op = store_op_new(STORE_TIDY, core_done_tidy, core);
-		if (op)
-			store_submit(core->store, op);
+	if (!core->tidies_on) {
+		(void)core_refresh_own(core);
+		core_save_blocks_again(core);
 	}
-	(void)sd_event_source_set_time_relative(source, TIDY_USEC);
-	(void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	if (core->state.ipv4 + core->state.ipv6 > 0)
+		op = store_op_new(STORE_TIDY, done_tidy, core);
+	if (op)
+		store_submit(core->store, op);
+	else
+		arm_tidy(core, TIDY_USEC);
 	return 0;
 }
 
@@ -207,7 +178,7 @@ static void on_committed(const struct table_state *state, unsigned count, void *
 	if (changed)
 		publisher_wake(core->publisher, WAKE_CHANGES);
 	if (!keeps_timer)
-		core_arm_timer(core, 0);
+		core_arm_timer(core);
 }
 
 static void note_leaving(struct core *core)
@@ -224,7 +195,7 @@ static void on_progress(void *context)
 		return;
 	for (size_t i = 0; i < publisher_map_count(core->publisher); i++)
 		core_check_table(core, publisher_report(core->publisher, i)->table_error);
-	allow_delete(core);
+	core_allow_delete(core);
 	core_check_waiters(core);
 	if (publisher_leaving_count(core->publisher) != core->leaving)
 		note_leaving(core);
@@ -242,7 +213,7 @@ void core_set_blocks(struct core *core, struct blocks *blocks)
 	blocks_unref(core->blocks);
 	core->blocks = blocks;
 	publisher_set_blocks(core->publisher, core->blocks);
-	core_arm_timer(core, 0);
+	core_arm_timer(core);
 }
 
 static void done_rejudge(struct store_op *op)
@@ -294,6 +265,21 @@ int core_set_config(struct core *core, struct config *config)
 
 /* ---- questions ---- */
 
+/* The lease that counts for address is the one of the longest prefix.  0, a positive
+ * value of table_find(), or a negative errno. */
+static int find_lease(struct core *core, const struct address *address, struct moment now,
+	struct lease *ret)
+{
+	int r = table_reader_begin(core->reader);
+
+	if (r < 0)
+		return r;
+	r = table_find(core->reader, address, core->state.lengths, now.boot_usec, ret);
+	table_reader_end(core->reader);
+	core_check_table(core, r);
+	return r;
+}
+
 int core_find(struct core *core, const struct address *address, struct moment now,
 	struct lease *ret_lease)
 {
@@ -301,30 +287,26 @@ int core_find(struct core *core, const struct address *address, struct moment no
 	int r;
 
 	*ret_lease = (struct lease){0};
-	r = table_reader_begin(core->reader);
-	if (r < 0)
-		return r;
-	r = table_find(
-		core->reader, address, core->state.lengths, now.boot_usec, ret_lease);
-	table_reader_end(core->reader);
-	core_check_table(core, r);
+	r = find_lease(core, address, now, ret_lease);
 	if (r < 0)
 		return r;
 	return (int)guard_admit(&rules, address, r == 0 ? ret_lease : NULL, now);
 }
 
-int core_ask(struct core *core, const struct address *address)
+int core_ask(struct core *core, const struct view *view, const struct address *address)
 {
 	struct moment now = clock_now();
 	struct counters *counters = stats_now(&core->stats, now);
+	struct rules rules = core_rules(core);
 	struct lease lease;
 	struct event event;
 	int r;
 
 	counters->asked++;
-	r = core_find(core, address, now, &lease);
+	r = find_lease(core, address, now, &lease);
 	if (r < 0)
 		return r;
+	r = (int)guard_admit_view(&rules, view, address, r == 0 ? &lease : NULL, now);
 	if (r != REASON_OK)
 		return 0;
 	counters->permitted++;
@@ -424,11 +406,14 @@ int core_start(struct core *core, int directory, const uint8_t boot_id[16])
 	if (r >= 0)
 		r = publisher_start(
 			&publisher, core->config, core->blocks, &core->publisher);
-	if (r >= 0) {
-		core_arm_timer(core, 0);
-		on_progress(core);
-	}
+	if (r >= 0)
+		core_arm_timer(core);
 	return r;
+}
+
+void core_await_maps(struct core *core)
+{
+	on_progress(core);
 }
 
 bool core_stop(struct core *core)

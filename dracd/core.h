@@ -51,10 +51,13 @@ struct core {
 	struct stats stats;
 	struct moment started;
 	struct expiry ended;    /* ends up to this row are logged */
+	uint64_t resume_ends;   /* boot clock: when to go on with that; 0: all are */
+	uint64_t woken;         /* boot clock: when the maps were last told of ends */
 	uint64_t armed;         /* the time of timer; UINT64_MAX: off */
 	unsigned keeping;       /* logins just committed that leave it as it is */
 	sd_event_source *timer; /* for the earliest end, of a lease or a block */
 	sd_event_source *tidy;
+	bool tidies_on;           /* there is more to delete than one commit may */
 	sd_event_source *waiting; /* for the earliest budget of a waiter */
 	struct waiter *waiters;
 	struct prefix_set shared; /* leases with more users than warn_users_per_address */
@@ -73,6 +76,9 @@ struct core {
  * table and its state too.  0 or a negative errno. */
 int core_start(struct core *core, int directory, const uint8_t boot_id[16])
 	__attribute__((warn_unused_result));
+
+/* From now on ready() is called when it is time: at once, if there is no map. */
+void core_await_maps(struct core *core);
 
 /* Withdraws the maps, stops the threads and releases all that core holds.  True if every
  * map is withdrawn. */
@@ -105,13 +111,26 @@ int core_set_config(struct core *core, struct config *config)
  * and after wait_usec at the latest. */
 void core_settle(struct core *core, uint64_t wait_usec, core_done *done, void *context);
 
+struct map_question {
+	const char *name; /* NULL: all maps */
+	unsigned why;     /* as in map_worker.h */
+	uint64_t wait_usec;
+};
+
+/* Calls done() when the maps have done what is asked, or tried to, and at the latest
+ * after wait_usec: maps_late have not.  -ENOENT (no such map), -ENOMEM: done() is not
+ * called. */
+int core_ask_maps(struct core *core, const struct map_question *question, core_done *done,
+	void *context) __attribute__((warn_unused_result));
+
 /* May address relay now?  The lease found, if any, is in *ret_lease (its deadline 0:
  * none). REASON_OK or why not, or a negative errno. */
 int core_find(struct core *core, const struct address *address, struct moment now,
 	struct lease *ret_lease) __attribute__((warn_unused_result));
 
-/* The same for an MTA: counted, and "no" in observe mode.  1, 0 or a negative errno. */
-int core_ask(struct core *core, const struct address *address)
+/* The same for an MTA, whose lookup has this view: counted, and "no" in observe mode.  1,
+ * 0 or a negative errno. */
+int core_ask(struct core *core, const struct view *view, const struct address *address)
 	__attribute__((warn_unused_result));
 
 /* The user of the latest login of a lease; empty if unknown. */

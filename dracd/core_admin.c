@@ -6,14 +6,6 @@
 #include "dracd/core_internal.h"
 #include "dracd/log.h"
 
-void core_done_tidy(struct store_op *op)
-{
-	if (op->result < 0)
-		log_errno(LOG_ERR, op->result, "table: cannot delete what is over");
-	core_check_table(op->context, op->result);
-	store_op_free(op);
-}
-
 static void log_revoked(const struct request *request, const char *what)
 {
 	const struct block *block = &request->block;

@@ -10,6 +10,7 @@ struct request {
 	core_done *done;
 	void *context;
 	uint64_t wait_usec;
+	bool asks_maps;     /* not for publication, but for what the maps were asked */
 	struct login login; /* for the log */
 	struct block block; /* of a revocation, for the log */
 	struct outcome outcome;
@@ -37,13 +38,18 @@ void core_drop_waiters(struct core *core);
 /* Makes blocks the ones in force (a reference is taken) and tells the publisher. */
 void core_set_blocks(struct core *core, struct blocks *blocks);
 
-/* Sets the timer to at (boot clock), or with 0 to the next end of a lease or a block. */
-void core_arm_timer(struct core *core, uint64_t at);
+/* Logs the leases that have ended, some of them: core->resume_ends says when to go on. */
+void core_note_ends(struct core *core, struct moment now);
+
+/* Lets the store delete the rows whose end is logged and published by every map. */
+void core_allow_delete(struct core *core);
+
+/* Sets the timer to what comes next: ends still to be logged, or the next end of a lease
+ * or a block. */
+void core_arm_timer(struct core *core);
 
 /* Tries to save the blocks that could not be saved. */
 void core_save_blocks_again(struct core *core);
-
-void core_done_tidy(struct store_op *op);
 
 /* A table that can no longer be read or written (-EUCLEAN) ends dracd: the maps are
  * withdrawn, and the next start checks the table and moves it aside.  Other errors are

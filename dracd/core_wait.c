@@ -80,7 +80,9 @@ static bool is_published(struct core *core, struct waiter *waiter)
 
 	if (!outcome->waited)
 		return false;
-	if (core->publisher)
+	if (core->publisher && waiter->request->asks_maps)
+		late = publisher_unanswered(core->publisher);
+	else if (core->publisher)
 		late = publisher_late(core->publisher, waiter->sequence, &failed);
 	outcome->maps_late = late + failed;
 	return late == 0;
@@ -165,6 +167,25 @@ void core_settle(struct core *core, uint64_t wait_usec, core_done *done, void *c
 	}
 	request->wait_usec = wait_usec;
 	core_wait(request, core->state.sequence);
+}
+
+int core_ask_maps(struct core *core, const struct map_question *question, core_done *done,
+	void *context)
+{
+	struct request *request = core_request_new(core, done, context);
+	int r;
+
+	if (!request)
+		return -ENOMEM;
+	r = publisher_ask(core->publisher, question->name, question->why);
+	if (r < 0) {
+		free(request);
+		return r;
+	}
+	request->asks_maps = true;
+	request->wait_usec = question->wait_usec;
+	core_wait(request, 0);
+	return 0;
 }
 
 void core_drop_waiters(struct core *core)

@@ -18,7 +18,7 @@
 #include "dracd/state.h"
 
 enum {
-	READY_SECONDS = 10, /* serves then, even if a map is not yet published */
+	READY_SECONDS = 10, /* ready then, even if a map is not yet published */
 };
 
 /* ---- sockets ---- */
@@ -95,18 +95,15 @@ static int open_all(struct daemon *daemon)
 	return r;
 }
 
-static void serve(struct core *core)
+/* The sockets have been there since the table could be asked: an MTA that asks, and a
+ * mail login, need not wait for the maps.  Who reads maps waits for this. */
+static void tell_ready(struct core *core)
 {
 	struct daemon *daemon = core->daemon;
-	int r;
 
-	if (daemon->report)
+	if (daemon->is_ready)
 		return;
-	r = open_all(daemon);
-	if (r < 0) {
-		(void)sd_event_exit(core->event, r);
-		return;
-	}
+	daemon->is_ready = true;
 	log_message(LOG_INFO, "started version=%s leases=%llu lookups=%zu maps=%zu",
 		DRACD_VERSION, (unsigned long long)(core->state.ipv4 + core->state.ipv6),
 		daemon->lookups.count, publisher_map_count(core->publisher));
@@ -119,11 +116,11 @@ static int on_ready_timeout(sd_event_source *source, uint64_t usec, void *userda
 
 	(void)source;
 	(void)usec;
-	if (!daemon->report) {
+	if (!daemon->is_ready) {
 		log_message(LOG_WARNING,
-			"a map was not published within %d s; serving without it",
+			"a map was not published within %d s; ready without it",
 			READY_SECONDS);
-		serve(&daemon->core);
+		tell_ready(&daemon->core);
 	}
 	return 0;
 }
@@ -165,11 +162,9 @@ static void on_left(struct core *core)
 static int apply_config(
 	struct daemon *daemon, struct config *config, struct problems *problems)
 {
-	struct lookup_set lookups = {0};
-	int r = 0;
+	struct lookup_set lookups;
+	int r = daemon_prepare_lookups(daemon, config, &lookups, problems);
 
-	if (daemon->report) /* else the lookups are not yet open */
-		r = daemon_prepare_lookups(daemon, config, &lookups, problems);
 	if (r < 0)
 		return r;
 	guardian_tell(&daemon->guardian, config, GUARDIAN_ADD);
@@ -177,7 +172,7 @@ static int apply_config(
 	if (r < 0) {
 		daemon_drop_lookups(daemon, &lookups);
 		on_left(&daemon->core);
-	} else if (daemon->report) {
+	} else {
 		daemon_take_lookups(daemon, &lookups);
 	}
 	return r;
@@ -200,7 +195,8 @@ int daemon_reload(struct daemon *daemon, struct problems *problems)
 {
 	int r;
 
-	notify_reloading();
+	if (daemon->is_ready)
+		notify_reloading();
 	r = load_and_apply(daemon, problems);
 	log_problems(problems);
 	if (r < 0)
@@ -208,7 +204,8 @@ int daemon_reload(struct daemon *daemon, struct problems *problems)
 			LOG_ERR, "reload failed; the old configuration stays in force");
 	else
 		log_message(LOG_INFO, "reloaded");
-	(void)sd_notify(0, "READY=1");
+	if (daemon->is_ready) /* else the manager is told when the maps are there */
+		(void)sd_notify(0, "READY=1");
 	return r;
 }
 
@@ -319,31 +316,12 @@ static int open_state(struct daemon *daemon, struct moment now)
 	return r;
 }
 
-int daemon_start(struct daemon *daemon, const char *config_file, struct config *config)
+/* From the table to a core that can judge, and whose loop we are on. */
+static int start_core(struct daemon *daemon)
 {
 	struct core *core = &daemon->core;
-	struct moment now = clock_now();
-	int r;
+	int r = core_refresh_own(core);
 
-	*daemon = (struct daemon){.directory = -1, .lock = -1, .report_fd = -1};
-	daemon->started = config_ref(config);
-	core->config = config_ref(config);
-	daemon->config_file = config_file;
-	core->ready = serve;
-	core->left = on_left;
-	core->daemon = daemon;
-	umask(0077);
-	if (geteuid() == 0)
-		log_message(LOG_WARNING,
-			"running as root, which dracd does not need: give it an account of its own");
-	r = take_inherited(daemon);
-	if (r >= 0)
-		r = block_signals();
-	if (r >= 0)
-		r = open_state(daemon, now);
-	if (r < 0)
-		return r;
-	r = core_refresh_own(core);
 	if (r < 0)
 		log_errno(LOG_WARNING, r,
 			"cannot read the addresses of this host; a login is then refused as "
@@ -360,6 +338,37 @@ int daemon_start(struct daemon *daemon, const char *config_file, struct config *
 	if (r >= 0)
 		r = core_start(core, daemon->directory, daemon->boot_id);
 	return r < 0 ? log_errno(LOG_ERR, r, "cannot start") : 0;
+}
+
+int daemon_start(struct daemon *daemon, const char *config_file, struct config *config)
+{
+	struct core *core = &daemon->core;
+	struct moment now = clock_now();
+	int r;
+
+	*daemon = (struct daemon){.directory = -1, .lock = -1, .report_fd = -1};
+	daemon->started = config_ref(config);
+	core->config = config_ref(config);
+	daemon->config_file = config_file;
+	core->ready = tell_ready;
+	core->left = on_left;
+	core->daemon = daemon;
+	umask(0077);
+	if (geteuid() == 0)
+		log_message(LOG_WARNING,
+			"running as root, which dracd does not need: give it an account of its own");
+	r = take_inherited(daemon);
+	if (r >= 0)
+		r = block_signals();
+	if (r >= 0)
+		r = open_state(daemon, now);
+	if (r >= 0)
+		r = start_core(daemon);
+	if (r >= 0)
+		r = open_all(daemon);
+	if (r >= 0)
+		core_await_maps(core);
+	return r;
 }
 
 int daemon_run(struct daemon *daemon)

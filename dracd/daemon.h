@@ -12,8 +12,10 @@
 
 /* A lookup that is offered. */
 struct daemon_lookup {
+	struct core *core;
 	struct config *config; /* that settings stands in */
 	const struct lookup_settings *settings;
+	const struct protocol *protocol;
 	struct lookup lookup;
 	struct server *server;
 };
@@ -32,6 +34,7 @@ struct daemon {
 	int directory; /* of the state */
 	int lock;      /* of the state directory: one dracd at a time */
 	struct guardian guardian;
+	bool is_ready;      /* the maps are published, and the manager has been told */
 	int report_fd;      /* inherited from systemd; -1: none */
 	unsigned end_steps; /* of daemon_end(); 0: it has not begun */
 	struct server *report;
@@ -39,8 +42,8 @@ struct daemon {
 	struct lookup_set lookups;
 };
 
-/* Opens state, table, threads; serves once the maps are published.  0, or a negative
- * errno after a message. */
+/* Opens state, table, threads and sockets; tells the manager that it is ready once the
+ * maps are published.  0, or a negative errno after a message. */
 int daemon_start(struct daemon *daemon, const char *config_file, struct config *config)
 	__attribute__((warn_unused_result));
 

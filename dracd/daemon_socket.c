@@ -99,7 +99,9 @@ int daemon_open_sockets(struct daemon *daemon)
 
 static int ask_core(const struct address *address, void *context)
 {
-	return core_ask(context, address);
+	const struct daemon_lookup *lookup = context;
+
+	return core_ask(lookup->core, &lookup->settings->view, address);
 }
 
 static struct daemon_lookup *free_lookup(struct daemon_lookup *lookup)
@@ -112,6 +114,12 @@ static struct daemon_lookup *free_lookup(struct daemon_lookup *lookup)
 	return NULL;
 }
 
+static const struct protocol *const protocols[] = {
+	[LOOKUP_POLICY] = &policy_protocol,
+	[LOOKUP_SOCKETMAP] = &socketmap_protocol,
+	[LOOKUP_PLAIN] = &plain_protocol,
+};
+
 static int new_lookup(struct daemon *daemon, struct config *config, size_t index,
 	struct daemon_lookup **ret)
 {
@@ -121,14 +129,13 @@ static int new_lookup(struct daemon *daemon, struct config *config, size_t index
 
 	if (!lookup)
 		return -ENOMEM;
+	lookup->core = &daemon->core;
 	lookup->config = config_ref(config);
 	lookup->settings = settings;
+	lookup->protocol = protocols[settings->protocol];
 	lookup->lookup.ask = ask_core;
-	lookup->lookup.context = &daemon->core;
-	r = open_server(daemon,
-		settings->protocol == LOOKUP_POLICY ? &policy_protocol
-						    : &socketmap_protocol,
-		&settings->socket,
+	lookup->lookup.context = lookup;
+	r = open_server(daemon, lookup->protocol, &settings->socket,
 		(struct server_settings){
 			.inherited_fd = -1,
 			.connections_max = lookup_connections_max(config->lookup_count),

@@ -232,3 +232,25 @@ enum reason guard_admit(const struct rules *rules, const struct address *address
 		return REASON_NO_LEASE;
 	return REASON_OK;
 }
+
+static bool has_text(const struct text_list *list, const char *text)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->items[i], text) == 0)
+			return true;
+	return false;
+}
+
+enum reason guard_admit_view(const struct rules *rules, const struct view *view,
+	const struct address *address, const struct lease *lease, struct moment now)
+{
+	enum reason reason = guard_admit(rules, address, lease, now);
+
+	if (reason != REASON_OK)
+		return reason;
+	if (view->networks.count > 0 && !prefix_set_find(&view->networks, address))
+		return REASON_NOT_IN_NETWORKS;
+	if (view->services.count > 0 && !has_text(&view->services, lease->service))
+		return REASON_SERVICE;
+	return REASON_OK;
+}

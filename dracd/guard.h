@@ -69,4 +69,8 @@ enum reason guard_judge(const struct rules *rules, const struct login *login,
 enum reason guard_admit(const struct rules *rules, const struct address *address,
 	const struct lease *lease, struct moment now);
 
+/* The same as a lookup with this view sees it: never more than guard_admit() permits. */
+enum reason guard_admit_view(const struct rules *rules, const struct view *view,
+	const struct address *address, const struct lease *lease, struct moment now);
+
 #endif

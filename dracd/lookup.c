@@ -13,5 +13,6 @@ void lookup_answer(struct connection *connection, const struct address *address,
 					 : words->later;
 
 	lookup->asked++;
+	lookup->permitted += answer > 0;
 	connection_write(connection, word, strlen(word));
 }

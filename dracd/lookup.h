@@ -4,6 +4,8 @@
  *   policy      Postfix policy delegation, SMTPD_POLICY_README
  *   socketmap   netstrings "<map> <key>", Postfix socketmap_table(5), Sendmail
  *               "socket" map (cf/README, SOCKETMAP)
+ *   plain       a line "[<word> ]<address>", one word back, the end: Exim's
+ * ${readsocket}, scripts
  *
  * A key is an address in any spelling (compressed or not, "ipv6:" before it); a host name
  * or anything else is "not found", never an error.  The exact words and spaces of the
@@ -24,7 +26,7 @@ struct lookup {
 	/* 1: may relay, 0: may not, negative errno: cannot tell now */
 	int (*ask)(const struct address *address, void *context);
 	void *context;
-	uint64_t asked;
+	uint64_t asked, permitted;
 };
 
 /* What a protocol says. */
@@ -38,6 +40,10 @@ void lookup_answer(struct connection *connection, const struct address *address,
 
 extern const struct protocol policy_protocol;
 extern const struct protocol socketmap_protocol;
+extern const struct protocol plain_protocol;
+
+/* Parses an address in any spelling that MTAs use, of length octets. */
+bool lookup_key_parse(const char *text, size_t length, struct address *ret);
 
 /* Finds one whole policy request at the start of data.  Returns its length with the empty
  * line, or 0 if it is not whole.  *ret_has_address: it is well-formed and asks for a
@@ -48,6 +54,13 @@ size_t policy_parse(const char *data, size_t length, bool *ret_has_address,
 /* Finds one whole netstring at the start of data.  Returns its length with the comma, 0
  * if it is not whole, or -EBADMSG.  *ret_has_address: its second word is an address. */
 ssize_t socketmap_parse(const char *data, size_t length, bool *ret_has_address,
+	struct address *ret_address);
+
+/* Finds one line at the start of data, which has its end in a newline or, with is_end, in
+ * that of the data.  Returns its length with the newline, or 0 if it is not whole.
+ * *ret_has_address: it is an address, or a word, a space and an address; never if the
+ * line is too long. */
+size_t plain_parse(const char *data, size_t length, bool is_end, bool *ret_has_address,
 	struct address *ret_address);
 
 #endif

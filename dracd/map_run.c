@@ -12,6 +12,7 @@
 #include "dracd/map_worker_internal.h"
 
 enum {
+	GROUP_BITS = 16,      /* of an IPv6 address */
 	IN_PLACE_MAX = 10000, /* rows; for more the readers would have to wait too long */
 };
 
@@ -177,6 +178,29 @@ static int copy_lease(const struct lease *lease, void *context)
 	return is_admitted(copy, lease) ? add_lease(copy, lease) : 0;
 }
 
+/* Adds the end of a lease.  For Postfix the key of an IPv6 network with zero groups at
+ * its end ("2001:db8:1:") can also be one of the network a group longer or shorter; if
+ * that has a lease, its keys are put again. */
+static int add_end(struct copy *copy, const struct address *key)
+{
+	int r = add_row(copy->rows, key, false);
+
+	if (copy->worker->settings.map->keys != KEY_POSTFIX || address_is_host(key) ||
+		address_is_ipv4(key))
+		return r;
+	for (unsigned i = 0; i < 2 && r >= 0; i++) {
+		struct address other = *key;
+		struct lease lease;
+
+		other.length = (uint8_t)(i == 0 ? key->length + GROUP_BITS
+						: key->length - GROUP_BITS);
+		r = table_read_lease(copy->worker->reader, &other, &lease);
+		if (r == 0 && is_admitted(copy, &lease))
+			r = add_lease(copy, &lease);
+	}
+	return r < 0 ? r : 0;
+}
+
 static int copy_change(const struct address *key, void *context)
 {
 	struct copy *copy = context;
@@ -187,7 +211,7 @@ static int copy_change(const struct address *key, void *context)
 		return r;
 	if (r == 0 && is_admitted(copy, &lease))
 		return add_lease(copy, &lease);
-	return add_row(copy->rows, key, false);
+	return add_end(copy, key);
 }
 
 static int copy_end(const struct expiry *row, void *context)
@@ -197,7 +221,7 @@ static int copy_end(const struct expiry *row, void *context)
 	if (row->deadline_boot_usec > copy->now.boot_usec)
 		return TABLE_NOT_FOUND; /* nonzero: the walk ends */
 	copy->last = *row;
-	return add_row(copy->rows, &row->key, false);
+	return add_end(copy, &row->key);
 }
 
 /* True if the file cannot be brought up to date by a delta. */
@@ -206,6 +230,23 @@ static bool needs_rebuild(const struct map_worker *worker, uint64_t tail)
 	return !worker->now.has_published || worker->now.sequence < tail ||
 	       (map_type_wears_out(worker->settings.map->type) &&
 		       worker->deletes > worker->now.entries + 1000);
+}
+
+static int copy_delta(struct copy *copy)
+{
+	struct map_worker *worker = copy->worker;
+	int r = table_each_change(
+		worker->reader, worker->now.sequence, copy_change, copy);
+
+	if (r == 0)
+		r = table_each_expiry(worker->reader, &worker->ended, copy_end, copy);
+	return r;
+}
+
+/* When so much is to be taken out, what stays is written sooner. */
+static bool is_large(const struct copy *copy)
+{
+	return copy->rows->count > copy->worker->now.entries / 2 + 1000;
 }
 
 /* Copies what is to be done, within one snapshot.  *rebuild is in and out. */
@@ -221,15 +262,14 @@ static int copy_rows(struct map_worker *worker, struct copy *copy, uint64_t *ret
 	r = table_read_position(worker->reader, ret_sequence, &tail);
 	if (r == 0 && needs_rebuild(worker, tail))
 		*rebuild = true;
-	if (r == 0 && *rebuild) {
-		r = table_each_lease(worker->reader, copy_lease, copy);
-	} else if (r == 0) {
-		r = table_each_change(
-			worker->reader, worker->now.sequence, copy_change, copy);
-		if (r == 0)
-			r = table_each_expiry(
-				worker->reader, &worker->ended, copy_end, copy);
+	if (r == 0 && !*rebuild) {
+		r = copy_delta(copy);
+		*rebuild = r >= 0 && is_large(copy);
+		if (*rebuild)
+			copy->rows->count = copy->rows->users.length = 0;
 	}
+	if (r >= 0 && *rebuild)
+		r = table_each_lease(worker->reader, copy_lease, copy);
 	table_reader_end(worker->reader);
 	return r < 0 ? r : copy->rows->error;
 }
@@ -415,5 +455,8 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 	if (why & WAKE_LEAVE)
 		return leave(worker);
 	r = publish(worker, config, blocks, rebuild);
-	return r == -ESTALE ? publish(worker, config, blocks, true) : r;
+	if (r != -ESTALE)
+		return r;
+	(void)map_check(worker); /* tells what was found */
+	return publish(worker, config, blocks, true);
 }

@@ -9,7 +9,7 @@
 
 /* After a failure the next try is this much later, doubling up to the maximum. */
 #define RETRY_MIN_USEC (USEC_PER_SEC)
-#define RETRY_MAX_USEC (60 * USEC_PER_SEC)
+#define RETRY_MAX_USEC (15 * USEC_PER_SEC)
 /* A publication that took long is followed by nine times as long without one, within
  * reason: an end must not wait for ever. */
 #define REST_FACTOR 9
@@ -81,6 +81,10 @@ static unsigned next_reason(struct map_worker *worker)
 
 		if (worker->stopping && !(worker->why & WAKE_WITHDRAW))
 			return 0;
+		if (worker->why & WAKE_CHECK) {
+			worker->why &= ~(unsigned)WAKE_CHECK;
+			return WAKE_CHECK;
+		}
 		if (worker->why)
 			at = not_before(worker, worker->why);
 		if (at <= now) {
@@ -113,6 +117,18 @@ static void plan_retry(struct map_worker *worker, unsigned why)
 					: WAKE_REBUILD | (why & ~(unsigned)WAKE_WITHDRAW);
 }
 
+/* What is found is repaired like an end: a row that lets a stranger in must go. */
+static void run_check(struct map_worker *worker)
+{
+	bool found;
+
+	pthread_mutex_unlock(&worker->lock);
+	found = map_check(worker);
+	pthread_mutex_lock(&worker->lock);
+	if (found)
+		worker->why |= WAKE_REBUILD | WAKE_ENDS;
+}
+
 static void *run_worker(void *argument)
 {
 	struct map_worker *worker = argument;
@@ -120,9 +136,16 @@ static void *run_worker(void *argument)
 
 	pthread_mutex_lock(&worker->lock);
 	while ((why = next_reason(worker))) {
-		struct config *config = config_ref(worker->config);
-		struct blocks *blocks = blocks_ref(worker->blocks);
+		struct config *config;
+		struct blocks *blocks;
 
+		if (why == WAKE_CHECK) {
+			run_check(worker);
+			continue;
+		}
+		worker->now.answered = worker->asked;
+		config = config_ref(worker->config);
+		blocks = blocks_ref(worker->blocks);
 		pthread_mutex_unlock(&worker->lock);
 		worker->now.error = map_run(worker, why, config, blocks);
 		config_unref(config);
@@ -195,6 +218,16 @@ int map_worker_start(const struct map_worker_settings *settings, struct config *
 	return 0;
 }
 
+/* The next try is in a second, and then as after a first failure. */
+static void retry_soon(struct map_worker *worker)
+{
+	uint64_t soon = clock_add(clock_now().boot_usec, RETRY_MIN_USEC);
+
+	worker->retry_usec = 0;
+	if (soon < worker->retry_at)
+		worker->retry_at = soon;
+}
+
 void map_worker_wake(struct map_worker *worker, unsigned why, uint64_t due,
 	struct config *config, struct blocks *blocks)
 {
@@ -206,7 +239,11 @@ void map_worker_wake(struct map_worker *worker, unsigned why, uint64_t due,
 	old_blocks = worker->blocks;
 	worker->config = config_ref(config);
 	worker->blocks = blocks_ref(blocks);
-	worker->why |= why;
+	worker->why |= why & ~(unsigned)(WAKE_RETRY | WAKE_ASKED);
+	if (why & WAKE_ASKED)
+		worker->asked++;
+	if (why & WAKE_RETRY)
+		retry_soon(worker);
 	if (why & WAKE_LEAVE)
 		worker->retry_at = worker->retry_usec = 0;
 	if (due < worker->due)
@@ -215,6 +252,19 @@ void map_worker_wake(struct map_worker *worker, unsigned why, uint64_t due,
 	pthread_mutex_unlock(&worker->lock);
 	config_unref(old_config);
 	blocks_unref(old_blocks);
+}
+
+uint64_t map_worker_ask(struct map_worker *worker, unsigned why, struct config *config,
+	struct blocks *blocks)
+{
+	uint64_t asked;
+
+	map_worker_wake(worker, why | WAKE_ASKED | WAKE_RETRY, clock_now().boot_usec,
+		config, blocks);
+	pthread_mutex_lock(&worker->lock);
+	asked = worker->asked;
+	pthread_mutex_unlock(&worker->lock);
+	return asked;
 }
 
 struct map_report map_worker_report(struct map_worker *worker)

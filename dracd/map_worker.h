@@ -20,10 +20,14 @@ enum {
 	WAKE_REVOKED = 1 << 4,  /* somebody is shut out: at once, whatever the interval */
 	WAKE_WITHDRAW = 1 << 3, /* publish the static rows alone, and stop */
 	WAKE_LEAVE = 1 << 5,    /* the same, but stop only when that has succeeded */
+	WAKE_CHECK = 1 << 6,    /* look whether the file is still the one published */
+	WAKE_RETRY = 1 << 7,    /* what was in the way of a failed run may be gone */
+	WAKE_ASKED = 1 << 8,    /* see map_worker_ask() */
 };
 
 /* What a worker has come to; a copy for the loop. */
 struct map_report {
+	uint64_t answered;    /* the latest map_worker_ask() that has been done */
 	int error;            /* 0, or the negative errno of the last run */
 	int table_error;      /* of its reading the table */
 	const char *step;     /* what it was doing; static */
@@ -42,6 +46,9 @@ struct map_report {
 	uint64_t entries;
 	uint64_t unexpressed; /* leases that this map cannot hold, since the last rebuild
 			       */
+	const char *found;    /* what someone else has done to the file last, static */
+	uint64_t found_count; /* how often */
+	uint64_t found_boot_usec;
 };
 
 struct map_worker;
@@ -62,6 +69,11 @@ int map_worker_start(const struct map_worker_settings *settings, struct config *
  * clock), whatever the interval. */
 void map_worker_wake(struct map_worker *worker, unsigned why, uint64_t due,
 	struct config *config, struct blocks *blocks);
+
+/* The same for somebody who wants to know the result, as soon as may be: in a report with
+ * this number in answered, or a higher one. */
+uint64_t map_worker_ask(struct map_worker *worker, unsigned why, struct config *config,
+	struct blocks *blocks);
 
 struct map_report map_worker_report(struct map_worker *worker);
 

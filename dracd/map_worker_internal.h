@@ -15,7 +15,8 @@ struct map_worker {
 	pthread_mutex_t lock; /* over these */
 	pthread_cond_t wake, withdrawn;
 	unsigned why;
-	uint64_t due; /* boot clock: the earliest that somebody waits for */
+	uint64_t asked; /* how often somebody wanted to know the result */
+	uint64_t due;   /* boot clock: the earliest that somebody waits for */
 	bool stopping;
 	bool has_withdrawn; /* or tried to; the thread is ending */
 	struct config *config;
@@ -41,5 +42,9 @@ struct map_worker {
  * tells the rest. */
 int map_run(struct map_worker *worker, unsigned why, struct config *config,
 	struct blocks *blocks) __attribute__((warn_unused_result));
+
+/* Looks whether the file in place is the one that was published; if not, true, and
+ * worker->now tells what was found. */
+bool map_check(struct map_worker *worker);
 
 #endif

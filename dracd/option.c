@@ -285,7 +285,7 @@ static const char *parse_accounts(
 	return NULL;
 }
 
-static const char *parse_patterns(
+static const char *parse_text_list(
 	const struct option *option, const char *text, void *field)
 {
 	struct text_list *list = field;
@@ -311,8 +311,10 @@ static const char *parse_protocol(
 		*(enum lookup_protocol *)field = LOOKUP_POLICY;
 	else if (strcmp(text, "socketmap") == 0)
 		*(enum lookup_protocol *)field = LOOKUP_SOCKETMAP;
+	else if (strcmp(text, "plain") == 0)
+		*(enum lookup_protocol *)field = LOOKUP_PLAIN;
 	else
-		return "must be policy or socketmap";
+		return "must be policy, socketmap or plain";
 	return NULL;
 }
 
@@ -397,7 +399,7 @@ const struct option options[] = {
 		.fallback = "", .is_list = true },
 	{ GLOBAL(deny), .name = "deny", .parse = parse_networks,
 		.fallback = "", .is_list = true },
-	{ GLOBAL(never_lease_users), .name = "never_lease_users", .parse = parse_patterns,
+	{ GLOBAL(never_lease_users), .name = "never_lease_users", .parse = parse_text_list,
 		.fallback = "", .is_list = true },
 	{ GLOBAL(reporters), .name = "reporters", .parse = parse_accounts,
 		.fallback = "root drac-login", .is_list = true },
@@ -431,6 +433,10 @@ const struct option options[] = {
 	{ LOOKUP(socket.path), .name = "path", .parse = parse_socket_path },
 	{ LOOKUP(socket.group), .name = "group", .parse = parse_group, .fallback = "" },
 	{ LOOKUP(socket.mode), .name = "mode", .parse = parse_file_mode, .fallback = "0660" },
+	{ LOOKUP(view.services), .name = "services", .parse = parse_text_list,
+		.fallback = "", .is_list = true },
+	{ LOOKUP(view.networks), .name = "networks", .parse = parse_networks,
+		.fallback = "", .is_list = true },
 
 	{ MAP(type), .name = "type", .parse = parse_map_type },
 	{ MAP(keys), .name = "keys", .parse = parse_key_form, .fallback = "auto" },

@@ -1,53 +1,12 @@
-/* The publisher: workers that come and go, and the files they depend on. */
+/* The publisher: workers that come and go. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/inotify.h>
 
 #include "dracd/cleanup.h"
 #include "dracd/log.h"
 #include "dracd/publish_internal.h"
-
-/* ---- static files ---- */
-
-static int on_static_change(
-	sd_event_source *source, const struct inotify_event *event, void *userdata)
-{
-	struct watched *map = userdata;
-	const char *name = strrchr(map->map->static_path, '/') + 1;
-
-	(void)source;
-	if (event->len == 0 || strcmp(event->name, name) == 0)
-		map_worker_wake(map->worker, WAKE_CHANGES, UINT64_MAX,
-			map->publisher->config, map->publisher->blocks);
-	return 0;
-}
-
-/* The directory is watched, as editors replace a file rather than write it. */
-static void watch_static(struct watched *map)
-{
-	_cleanup_(free_pointer) char *directory = NULL;
-	char *slash;
-	int r;
-
-	if (!map->map->static_path)
-		return;
-	directory = strdup(map->map->static_path);
-	if (!directory)
-		return;
-	slash = strrchr(directory, '/');
-	slash[slash == directory] = '\0';
-	r = sd_event_add_inotify(map->publisher->settings.event, &map->static_watch,
-		directory,
-		IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_ATTRIB | IN_ONLYDIR,
-		on_static_change, map);
-	if (r < 0)
-		log_errno(LOG_WARNING, r,
-			"map %s: cannot watch %s: changes of the static file are seen at the "
-			"next reload only",
-			map->map->name, directory);
-}
 
 /* ---- maps that come and go ---- */
 
@@ -55,7 +14,7 @@ static struct watched *free_watched(struct watched *map)
 {
 	if (!map)
 		return NULL;
-	sd_event_source_disable_unref(map->static_watch);
+	publisher_unwatch(map);
 	map_worker_stop(map->worker);
 	config_unref(map->config);
 	free(map);
@@ -107,7 +66,7 @@ static int start_worker(struct watched *map)
 		&settings, publisher->config, publisher->blocks, &map->worker);
 
 	if (r == 0)
-		watch_static(map);
+		publisher_watch(map);
 	return r;
 }
 
@@ -163,7 +122,7 @@ static void see_off(struct publisher *publisher)
 /* Withdraws a map that the configuration no longer has. */
 static void send_off(struct publisher *publisher, struct watched *map)
 {
-	map->static_watch = sd_event_source_disable_unref(map->static_watch);
+	publisher_unwatch(map);
 	if (!map->worker) {
 		free_watched(map);
 		return;
@@ -229,6 +188,7 @@ static void replace_maps(struct publisher *publisher, struct watched **maps, siz
 	free(publisher->maps);
 	publisher->maps = maps;
 	publisher->count = count;
+	(void)!publisher_arm_check(publisher); /* without it there are the events */
 	start_workers(publisher);
 }
 
@@ -260,6 +220,7 @@ static void free_publisher(struct publisher *publisher)
 	struct watched *next;
 
 	sd_event_source_disable_unref(publisher->source);
+	sd_event_source_disable_unref(publisher->check);
 	free_maps(publisher->maps, publisher->count);
 	for (struct watched *at = publisher->leaving; at; at = next) {
 		next = at->next;
@@ -291,6 +252,8 @@ int publisher_start(const struct publisher_settings *settings, struct config *co
 	if (r == 0)
 		r = sd_event_add_io(settings->event, &publisher->source,
 			publisher->reported_fd, EPOLLIN, on_reported, publisher);
+	if (r >= 0)
+		r = publisher_arm_check(publisher);
 	for (size_t i = 0; i < publisher->count && r >= 0; i++)
 		r = start_worker(publisher->maps[i]);
 	if (r < 0) {
@@ -339,6 +302,24 @@ void publisher_wake_by(struct publisher *publisher, unsigned why, uint64_t due)
 void publisher_wake(struct publisher *publisher, unsigned why)
 {
 	publisher_wake_by(publisher, why, UINT64_MAX);
+}
+
+int publisher_ask(struct publisher *publisher, const char *name, unsigned why)
+{
+	bool found = !name;
+
+	start_workers(publisher);
+	for (size_t i = 0; i < publisher->count; i++) {
+		struct watched *map = publisher->maps[i];
+
+		if (name && strcmp(map->map->name, name) != 0)
+			continue;
+		found = true;
+		if (map->worker)
+			map->asked = map_worker_ask(
+				map->worker, why, publisher->config, publisher->blocks);
+	}
+	return found ? 0 : -ENOENT;
 }
 
 bool publisher_is_ready(const struct publisher *publisher)
@@ -428,7 +409,7 @@ static bool withdraw(struct watched *map)
 {
 	if (!map->worker)
 		return true;
-	map->static_watch = sd_event_source_disable_unref(map->static_watch);
+	publisher_unwatch(map);
 	if (map_worker_withdraw(map->worker, &map->report))
 		return true;
 	publisher_log_failure(map);

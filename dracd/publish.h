@@ -50,6 +50,14 @@ void publisher_wake(struct publisher *publisher, unsigned why);
 /* The same for somebody who waits: they begin by due (boot clock) at the latest. */
 void publisher_wake_by(struct publisher *publisher, unsigned why, uint64_t due);
 
+/* Wakes the map of that name, or with NULL all, for somebody who wants to know the
+ * result.  -ENOENT: there is no such map. */
+int publisher_ask(struct publisher *publisher, const char *name, unsigned why)
+	__attribute__((warn_unused_result));
+
+/* How many maps have not yet done what they were asked for. */
+unsigned publisher_unanswered(const struct publisher *publisher);
+
 /* True once every worker has tried to publish. */
 bool publisher_is_ready(const struct publisher *publisher);
 

@@ -11,8 +11,11 @@ struct watched {
 	const struct map_config *map;
 	struct map_worker *worker; /* NULL: not yet started */
 	struct map_report report;
+	uint64_t asked; /* answered by a report that has this number */
 	bool has_reported;
 	sd_event_source *static_watch;
+	sd_event_source *map_watch; /* of the map's directory; NULL: not yet, or lost */
+	bool watch_failed;          /* and that has been told */
 };
 
 struct publisher {
@@ -21,6 +24,7 @@ struct publisher {
 	struct blocks *blocks;
 	int reported_fd; /* eventfd: some worker has reported */
 	sd_event_source *source;
+	sd_event_source *check; /* timer */
 	size_t count;
 	struct watched **maps;
 	size_t leaving_count;
@@ -33,5 +37,15 @@ void publisher_take_report(struct watched *map);
 
 /* Logs what the report says has failed. */
 void publisher_log_failure(const struct watched *map);
+
+/* Watches the map's static file and directory, as far as that is possible. */
+void publisher_watch(struct watched *map);
+void publisher_unwatch(struct watched *map);
+
+/* Watches the directory that the map's path leads to now. */
+void publisher_watch_again(struct watched *map);
+
+/* Sets the timer by which all files are looked at, watched or not. */
+int publisher_arm_check(struct publisher *publisher) __attribute__((warn_unused_result));
 
 #endif

@@ -37,6 +37,16 @@ static void log_static_failure(const struct watched *map)
 			map->map->static_path, strerror(-report->static_error), then);
 }
 
+unsigned publisher_unanswered(const struct publisher *publisher)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < publisher->count; i++)
+		if (publisher->maps[i]->report.answered < publisher->maps[i]->asked)
+			count++;
+	return count;
+}
+
 static void done_trim(struct store_op *op)
 {
 	store_op_free(op);
@@ -63,6 +73,15 @@ static void trim_feed(struct publisher *publisher)
 	store_submit(publisher->settings.store, op);
 }
 
+static void log_found(const struct watched *map)
+{
+	const struct map_report *report = &map->report;
+
+	log_message(LOG_WARNING, "map %s: %s%s %s; %s", map->map->name, map->map->path,
+		map_type_suffix(map->map->type), report->found,
+		report->error ? "to be rebuilt" : "rebuilt");
+}
+
 void publisher_take_report(struct watched *map)
 {
 	struct map_report old = map->report;
@@ -70,6 +89,10 @@ void publisher_take_report(struct watched *map)
 	if (!map->worker)
 		return;
 	map->report = map_worker_report(map->worker);
+	if (map->report.found_count != old.found_count) {
+		log_found(map);
+		publisher_watch_again(map);
+	}
 	if (map->report.error && (map->report.error != old.error ||
 					 map->report.is_withdrawn != old.is_withdrawn))
 		publisher_log_failure(map);

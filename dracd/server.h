@@ -36,6 +36,10 @@ struct protocol {
 	 * paused. */
 	ssize_t (*consume)(struct connection *connection, char *data, size_t length);
 
+	/* The peer has ended its side; what it sent last, length octets, is not a whole
+	 * request, and not empty.  May be NULL: then it is passed over. */
+	void (*ended)(struct connection *connection, const char *data, size_t length);
+
 	/* What was written has been sent, after it could not be at once.  May be NULL. */
 	void (*drained)(struct connection *connection);
 

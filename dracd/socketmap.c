@@ -1,7 +1,6 @@
 /* Socketmap: netstrings there and back. */
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 
 #include "dracd/lookup.h"
 
@@ -32,19 +31,9 @@ static ssize_t parse_length(const char *data, size_t length, size_t *ret)
 static bool parse_key(const char *query, size_t length, struct address *ret)
 {
 	const char *space = memchr(query, ' ', length);
-	char key[sizeof("ipv6:") + INET6_ADDRSTRLEN];
-	size_t size;
 
-	if (!space)
-		return false;
-	size = length - (size_t)(space + 1 - query);
-	if (size >= sizeof(key) || memchr(space + 1, '\0', size))
-		return false;
-	memcpy(key, space + 1, size);
-	key[size] = '\0';
-	if (strncasecmp(key, "ipv6:", 5) == 0)
-		return strchr(key + 5, ':') && address_parse(key + 5, ret) == 0;
-	return address_parse(key, ret) == 0;
+	return space &&
+	       lookup_key_parse(space + 1, length - (size_t)(space + 1 - query), ret);
 }
 
 ssize_t socketmap_parse(const char *data, size_t length, bool *ret_has_address,

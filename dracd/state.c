@@ -129,8 +129,9 @@ static bool table_exists(int directory)
 	return faccessat(directory, "table/data.mdb", F_OK, 0) == 0;
 }
 
-static int check_table(
-	int directory, const struct table_settings *settings, struct moment now)
+/* *settings gets what was counted. */
+static int check_table(int directory, struct table_settings *settings,
+	struct table_state *counted, struct moment now)
 {
 	int r;
 
@@ -141,7 +142,9 @@ static int check_table(
 			"the machine stopped while commits were not synced "
 			"(durability = process)",
 			now);
-	r = table_check(settings, CHECK_SECONDS);
+	r = table_check(settings, CHECK_SECONDS, counted);
+	if (r == 0)
+		settings->counted = counted;
 	if (r == -EUCLEAN)
 		return move_aside(directory, "it is damaged", now);
 	if (r < 0)
@@ -160,6 +163,7 @@ int state_open_table(int directory, const struct config *config,
 		.feed_changes = config->map_count > 0,
 		.feed_users = config_shows_users(config),
 	};
+	struct table_state counted;
 	uint64_t dropped;
 	int r;
 
@@ -167,7 +171,7 @@ int state_open_table(int directory, const struct config *config,
 		return -ENOMEM;
 	settings.directory = path;
 	memcpy(settings.boot_id, boot_id, 16);
-	r = check_table(directory, &settings, now);
+	r = check_table(directory, &settings, &counted, now);
 	if (r == 0)
 		r = mark_running(directory, config, boot_id);
 	if (r < 0)
@@ -175,6 +179,7 @@ int state_open_table(int directory, const struct config *config,
 	r = table_open(&settings, now, ret, &dropped);
 	if (r == -EUCLEAN) {
 		r = move_aside(directory, "its format is unknown", now);
+		settings.counted = NULL;
 		if (r == 0)
 			r = table_open(&settings, now, ret, &dropped);
 	}

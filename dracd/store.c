@@ -18,8 +18,9 @@
 #include "dracd/log.h"
 
 enum {
-	DELETE_PER_COMMIT = 1000, /* rows that are over, riding on a commit */
-	BATCH_MAX = 4096, /* operations of one commit, to bound its time and memory */
+	DELETES_RIDING = 100, /* rows that are over, deleted while logins wait */
+	DELETES_ALONE = 1000, /* in a commit of their own */
+	BATCH_MAX = 4096,     /* operations of one commit, to bound its time and memory */
 	SLOW_COMMIT_USEC = 2000, /* from here on it pays to gather() */
 	GATHER_FRACTION = 8,
 };
@@ -162,18 +163,28 @@ static int apply_op(struct store *store, struct store_op *op)
 	return -EINVAL;
 }
 
+static unsigned deletes_of(const struct queue *batch)
+{
+	for (const struct store_op *op = batch->first; op; op = op->next)
+		if (op->kind != STORE_TIDY && op->kind != STORE_TRIM)
+			return DELETES_RIDING;
+	return DELETES_ALONE;
+}
+
 /* A refusal of one operation does not spoil the transaction; an error does. */
 static int apply_batch(struct store *store, struct queue *batch, struct moment now)
 {
 	struct table *table = store->settings.table;
 	uint64_t through = __atomic_load_n(&store->delete_through, __ATOMIC_RELAXED);
 	bool sync = false;
+	unsigned deletes = deletes_of(batch), deleted = 0;
 	int r;
 
 	r = table_begin(table, now);
 	if (r == 0)
-		r = table_delete_over(table, through, DELETE_PER_COMMIT);
+		r = table_delete_over(table, through, deletes, &deleted);
 	for (struct store_op *op = batch->first; op && r == 0; op = op->next) {
+		op->is_more = deleted == deletes;
 		op->result = op->saved < 0 ? op->saved : apply_op(store, op);
 		sync = sync || op->kind == STORE_REVOKE || op->kind == STORE_FLUSH;
 		if (op->result < 0 && op->saved == 0)

@@ -49,6 +49,7 @@ struct store_op {
 	int result; /* of the table or the file; 0 means committed */
 	struct table_grant grant;
 	struct table_ended ended;
+	bool is_more; /* rows that are over, for which this commit had no room */
 	struct table_state state; /* after the commit */
 };
 

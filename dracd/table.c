@@ -146,6 +146,20 @@ static int count_row(const struct lease *lease, void *context)
 	return 0;
 }
 
+/* Not of all rows again if the check has just done so. */
+static int count_rows(struct table *table, bool is_as_checked)
+{
+	struct table_reader reader = {.table = table, .txn = table->txn};
+	const struct table_state *counted = table->settings.counted;
+
+	if (!counted || !is_as_checked)
+		return table_each_lease(&reader, count_row, table);
+	table->state.ipv4 = counted->ipv4;
+	table->state.ipv6 = counted->ipv6;
+	memcpy(table->state.lengths, counted->lengths, sizeof(counted->lengths));
+	return 0;
+}
+
 /* A new table, or one of another format, which has its state elsewhere. */
 static int start_state(struct table *table)
 {
@@ -161,7 +175,7 @@ static int start_state(struct table *table)
 /* In the first transaction: set up or read the state, and carry it into this boot. */
 static int start_table(struct table *table, struct moment now, uint64_t *ret_dropped)
 {
-	struct table_reader reader = {.table = table, .txn = table->txn};
+	bool is_as_checked = true;
 	int r;
 
 	r = table_open_databases(table, table->txn, true);
@@ -169,10 +183,12 @@ static int start_table(struct table *table, struct moment now, uint64_t *ret_dro
 		r = table_read_meta(table, table->txn, &table->current);
 	if (r == TABLE_NOT_FOUND)
 		r = start_state(table);
-	if (r == 0 && memcmp(table->current.boot_id, table->settings.boot_id, 16) != 0)
+	if (r == 0 && memcmp(table->current.boot_id, table->settings.boot_id, 16) != 0) {
 		r = table_rebase(table, now, ret_dropped);
+		is_as_checked = false;
+	}
 	if (r == 0)
-		r = table_each_lease(&reader, count_row, table);
+		r = count_rows(table, is_as_checked);
 	if (r == 0)
 		r = table_commit(table, true);
 	return r;

@@ -30,6 +30,8 @@ enum {
 	TABLE_USER_FULL, /* max_leases_per_user */
 };
 
+struct table_state;
+
 struct table_settings {
 	const char *directory; /* of the environment: made if it is not there, 0700 */
 	enum durability durability;
@@ -38,6 +40,7 @@ struct table_settings {
 	uint8_t boot_id[16];
 	bool feed_changes; /* false: no map is configured, so nobody reads the feed */
 	bool feed_users;   /* also when another user joins or leaves a lease */
+	const struct table_state *counted; /* by table_check(), just before; or NULL */
 };
 
 /* What the loop may know of the table without reading it; after each commit. */
@@ -62,9 +65,10 @@ int table_open(const struct table_settings *settings, struct moment now,
 	struct table **ret, uint64_t *ret_dropped) __attribute__((warn_unused_result));
 
 /* Reads everything in a child process with a time limit, before table_open() and before
- * any thread: 0 if it is sound, -EUCLEAN if not, or if the child died of it. */
-int table_check(const struct table_settings *settings, unsigned timeout_sec)
-	__attribute__((warn_unused_result));
+ * any thread: 0 if it is sound, and what it has counted; -EUCLEAN if not, or if the child
+ * died of it. */
+int table_check(const struct table_settings *settings, unsigned timeout_sec,
+	struct table_state *ret) __attribute__((warn_unused_result));
 
 /* Syncs and closes.  Whatever the result, which is that of the sync, the table is gone.
  */
@@ -129,8 +133,8 @@ int table_end_unless(struct table *table,
 /* Deletes rows whose deadline lies at or before boot_usec, at most limit.  Housekeeping:
  * to be called for deadlines that every map has published, so it tells the feed nothing.
  */
-int table_delete_over(struct table *table, uint64_t boot_usec, unsigned limit)
-	__attribute__((warn_unused_result));
+int table_delete_over(struct table *table, uint64_t boot_usec, unsigned limit,
+	unsigned *ret_count) __attribute__((warn_unused_result));
 
 /* Drops the feed up to sequence, which all maps have applied. */
 int table_trim(struct table *table, uint64_t sequence)
@@ -170,14 +174,21 @@ int table_next_expiry(struct table_reader *reader, const struct expiry *after,
 	struct expiry *ret) __attribute__((warn_unused_result));
 
 /* Call visit for each row until it returns nonzero, which is then returned: of the expiry
- * index after *after, of the leases in the order of their keys, of the feed after
- * sequence. */
+ * index after *after, of the leases in the order of their keys (from *first on), of the
+ * shares, of the feed after sequence. */
 int table_each_expiry(struct table_reader *reader, const struct expiry *after,
 	int (*visit)(const struct expiry *row, void *context), void *context)
 	__attribute__((warn_unused_result));
 int table_each_lease(struct table_reader *reader,
 	int (*visit)(const struct lease *lease, void *context), void *context)
 	__attribute__((warn_unused_result));
+int table_each_lease_from(struct table_reader *reader, const struct address *first,
+	int (*visit)(const struct lease *lease, void *context), void *context)
+	__attribute__((warn_unused_result));
+int table_each_share(struct table_reader *reader,
+	int (*visit)(uint64_t hash, const struct address *lease,
+		const struct share *share, void *context),
+	void *context) __attribute__((warn_unused_result));
 int table_each_change(struct table_reader *reader, uint64_t sequence,
 	int (*visit)(const struct address *key, void *context), void *context)
 	__attribute__((warn_unused_result));

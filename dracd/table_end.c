@@ -39,20 +39,61 @@ static int end_wanted(struct table *table,
 	return r;
 }
 
-static bool touches_prefix(const struct lease *lease, void *context)
-{
-	const struct address *prefix = context;
+struct prefix_walk {
+	struct key_list list;
+	struct address prefix;
+};
 
-	return address_contains(prefix, &lease->address) ||
-	       address_contains(&lease->address, prefix);
+static int collect_within(const struct lease *lease, void *context)
+{
+	struct prefix_walk *step = context;
+	struct address around = address_network(&lease->address, step->prefix.length);
+
+	if (address_compare(&around, &step->prefix) != 0)
+		return TABLE_NOT_FOUND; /* any nonzero ends the walk */
+	/* in the midst of "::/0" lies IPv4, which is not within it */
+	if (!address_contains(&step->prefix, &lease->address))
+		return 0;
+	return key_list_add(&step->list, &lease->address);
 }
 
+/* Adds the leases that contain the prefix and are larger. */
+static int collect_around(struct table *table, struct prefix_walk *step)
+{
+	int shortest = address_is_ipv4(&step->prefix) ? 96 : 0;
+	int length = step->prefix.length;
+
+	while ((length = address_length_within(table->state.lengths, length - 1)) >=
+		shortest) {
+		struct address key = address_network(&step->prefix, (unsigned)length);
+		struct lease lease;
+		int r = table_read_row(table, &key, &lease);
+
+		if (r == 0)
+			r = key_list_add(&step->list, &key);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Those within lie one after the other.  There may be as many blocks to apply at a start
+ * as leases that have nothing to do with them, so nothing is walked but what ends. */
 int table_end_prefix(
 	struct table *table, const struct address *prefix, struct table_ended *ret)
 {
-	struct address wanted = *prefix;
+	struct table_reader reader = {.table = table, .txn = table->txn};
+	struct prefix_walk step = {.prefix = *prefix};
+	int r;
 
-	return end_wanted(table, touches_prefix, &wanted, ret);
+	*ret = (struct table_ended){0};
+	r = table_each_lease_from(&reader, prefix, collect_within, &step);
+	if (r >= 0)
+		r = collect_around(table, &step);
+	if (r == 0)
+		r = table_drop_listed(table, &step.list, TELL_FEED, ret);
+	key_list_done(&step.list);
+	return r;
 }
 
 static bool any(const struct lease *lease, void *context)

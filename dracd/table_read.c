@@ -170,6 +170,17 @@ int table_each_lease(struct table_reader *reader,
 	return walk(reader, reader->table->leases, (MDB_val){0}, visit_lease, &step);
 }
 
+int table_each_lease_from(struct table_reader *reader, const struct address *first,
+	int (*visit)(const struct lease *lease, void *context), void *context)
+{
+	struct lease_walk step = {.visit = visit, .context = context};
+	uint8_t key[LEASE_KEY_SIZE];
+
+	lease_key_encode(first, key);
+	return walk(reader, reader->table->leases, table_value(key, sizeof(key)),
+		visit_lease, &step);
+}
+
 struct expiry_walk {
 	uint8_t after[EXPIRY_KEY_SIZE];
 	int (*visit)(const struct expiry *row, void *context);
@@ -212,6 +223,36 @@ int table_next_expiry(
 	if (r < 0)
 		return r;
 	return r == TABLE_NOT_FOUND ? 0 : TABLE_NOT_FOUND;
+}
+
+struct share_walk {
+	int (*visit)(uint64_t hash, const struct address *lease,
+		const struct share *share, void *context);
+	void *context;
+};
+
+static int visit_share(const MDB_val *key, const MDB_val *value, void *context)
+{
+	const struct share_walk *step = context;
+	const uint8_t *at = key->mv_data;
+	struct address lease;
+	struct share share;
+
+	if (key->mv_size != USER_KEY_SIZE ||
+		lease_key_decode(at + 8, LEASE_KEY_SIZE, &lease) < 0 ||
+		share_decode(value->mv_data, value->mv_size, &share) < 0)
+		return -EUCLEAN;
+	return step->visit(table_get_be64(at), &lease, &share, step->context);
+}
+
+int table_each_share(struct table_reader *reader,
+	int (*visit)(uint64_t hash, const struct address *lease,
+		const struct share *share, void *context),
+	void *context)
+{
+	struct share_walk step = {.visit = visit, .context = context};
+
+	return walk(reader, reader->table->users, (MDB_val){0}, visit_share, &step);
 }
 
 struct change_walk {

@@ -229,8 +229,8 @@ static int collect_over(const struct expiry *row, void *context)
 	return key_list_add(&over->list, &row->key);
 }
 
-static int delete_over(
-	struct table *table, uint64_t boot_usec, unsigned limit, enum feed feed)
+static int delete_over(struct table *table, uint64_t boot_usec, unsigned limit,
+	enum feed feed, unsigned *ret_count)
 {
 	struct table_reader reader = {.table = table, .txn = table->txn};
 	struct over_walk over = {.through = boot_usec, .limit = limit};
@@ -241,13 +241,16 @@ static int delete_over(
 	r = table_each_expiry(&reader, &first, collect_over, &over);
 	if (r >= 0)
 		r = table_drop_listed(table, &over.list, feed, &ended);
+	if (r == 0)
+		*ret_count = (unsigned)over.list.count;
 	key_list_done(&over.list);
 	return r;
 }
 
-int table_delete_over(struct table *table, uint64_t boot_usec, unsigned limit)
+int table_delete_over(
+	struct table *table, uint64_t boot_usec, unsigned limit, unsigned *ret_count)
 {
-	return delete_over(table, boot_usec, limit, FEED_KNOWS);
+	return delete_over(table, boot_usec, limit, FEED_KNOWS, ret_count);
 }
 
 /* ---- logins ---- */
@@ -295,7 +298,8 @@ static int check_limits(struct table *table, const struct address *key,
 	int r;
 
 	if (state->ipv4 + state->ipv6 >= table->settings.max_leases) {
-		r = delete_over(table, table->now.boot_usec, DELETE_AT_LIMIT, TELL_FEED);
+		r = delete_over(
+			table, table->now.boot_usec, DELETE_AT_LIMIT, TELL_FEED, &count);
 		if (r != 0)
 			return r;
 		if (state->ipv4 + state->ipv6 >= table->settings.max_leases)

@@ -14,7 +14,7 @@
 #include "maps/replace.h"
 
 enum {
-	PATH_SIZE = NAME_MAX + sizeof("/proc/self/fd/2147483647/"),
+	PATH_SIZE = sizeof("/proc/self/fd/2147483647"),
 };
 
 struct map {
@@ -196,8 +196,8 @@ int map_check_identity(int file, const struct map_identity *expected)
 
 /* ---- beginning ---- */
 
-/* Libraries want a path.  The one to the temporary file leads through the directory we
- * hold open, whatever its name is by now; the one to the published file, through that. */
+/* Libraries want a path.  This one leads to the file that we hold open, whatever has come
+ * to stand under its name by now. */
 static int open_writer(struct map *map)
 {
 	const bool in_place = map->replacement.file < 0;
@@ -208,13 +208,9 @@ static int open_writer(struct map *map)
 		.published = map->published,
 		.identity = &map->identity,
 	};
-	int length = in_place ? snprintf(path, sizeof(path), "/proc/self/fd/%d",
-					map->published)
-			      : snprintf(path, sizeof(path), "/proc/self/fd/%d/%s",
-					map->directory, map->replacement.temporary);
 
-	if (length < 0 || (size_t)length >= sizeof(path))
-		return -ENAMETOOLONG;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d",
+		in_place ? map->published : map->replacement.file);
 	map->step = in_place ? "open published file" : "open temporary file";
 	return map->format->open(map->format, &work, &map->writer);
 }
@@ -462,6 +458,10 @@ int map_use_spare(struct map *map)
 	map_abort(map);
 	if (r == 0)
 		r = open_directory(map);
+	/* where others can write by now nobody is let in any more: in the directory that
+	 * was safe when it was opened */
+	if (r == -EPERM && map->directory >= 0)
+		r = 0;
 	if (r < 0)
 		return r;
 	replaced = open_replaced(map);

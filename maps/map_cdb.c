@@ -31,7 +31,7 @@ static int cdb_format_open(
 	if (!writer)
 		return -ENOMEM;
 	writer->published = work->is_delta ? work->published : -1;
-	writer->file = open(work->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	writer->file = open(work->path, O_RDWR | O_CLOEXEC);
 	if (writer->file < 0) {
 		free(writer);
 		return -errno;

@@ -214,12 +214,25 @@ static void touch_replaced(int file)
 	(void)futimens(file, times);
 }
 
+/* -EPERM: what stands under the name is not the temporary file, but what somebody has put
+ * there. */
+static int check_name(const struct replacement *replacement, const char *name)
+{
+	struct stat named, ours;
+
+	if (fstatat(replacement->directory, name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+		fstat(replacement->file, &ours) < 0)
+		return -errno;
+	return named.st_dev == ours.st_dev && named.st_ino == ours.st_ino ? 0 : -EPERM;
+}
+
 /* Everything that can fail while the old file still stands; *ret_replaced as of
  * check_replaced(). */
 static int prepare(const struct replacement *replacement,
 	const struct replacement_mode *mode, int *ret_replaced, const char **ret_step)
 {
 	struct stat status;
+	int r;
 
 	*ret_replaced = -1;
 	*ret_step = "set mode";
@@ -234,6 +247,10 @@ static int prepare(const struct replacement *replacement,
 		return -errno;
 	if (status.st_size == 0)
 		return -ENODATA;
+	*ret_step = "check temporary file";
+	r = check_name(replacement, replacement->temporary);
+	if (r < 0)
+		return r;
 	*ret_step = "check old file";
 	return check_replaced(replacement, mode->touch_replaced, ret_replaced);
 }
@@ -255,6 +272,10 @@ int replacement_commit(struct replacement *replacement,
 		replacement->temporary[0] = '\0'; /* nothing left to remove */
 		if (replaced >= 0)
 			touch_replaced(replaced);
+		/* it may have been swapped after the first check */
+		r = check_name(replacement, replacement->name);
+	}
+	if (r == 0) {
 		*ret_step = "sync directory";
 		/* the status after the rename, which changed st_ctim */
 		if (fsync(replacement->directory) < 0 ||

@@ -58,9 +58,10 @@ int replacement_copy(struct replacement *replacement, int from, off_t size)
 
 /* Syncs the temporary file and puts it in place.  Either way the replacement is over.
  * *ret is the new file.  -ENODATA: it is empty; -EPERM: what is in place is no regular
- * file. On failure the old file stands, except when the last step, the sync of the
- * directory, failed: then the new one stands, and a power loss may bring the old one
- * back. *ret_step names the last step taken, also on success. */
+ * file, or the temporary file was swapped for something else. On failure the old file
+ * stands, except when the last step, the sync of the directory, failed: then the new one
+ * stands, and a power loss may bring the old one back. *ret_step names the last step
+ * taken, also on success. */
 int replacement_commit(struct replacement *replacement,
 	const struct replacement_mode *mode, struct stat *ret, const char **ret_step)
 	__attribute__((warn_unused_result));

@@ -15,4 +15,10 @@ void lookup_answer(struct connection *connection, const struct address *address,
 	abort();
 }
 
+void connection_finish(struct connection *connection)
+{
+	(void)connection;
+	abort();
+}
+
 #endif

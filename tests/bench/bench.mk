@@ -4,4 +4,5 @@ bench_echo_loop = dracd/server dracd/server_limit dracd/connection dracd/log dra
 bench_echo_epoll =
 bench_bare_table = dracd/table dracd/table_read dracd/table_end dracd/table_write dracd/lease dracd/clock dracd/address
 bench_table_size =
-bench_names := clients echo_loop echo_epoll bare_table table_size
+bench_fill_table = dracd/table dracd/table_read dracd/table_end dracd/table_write dracd/lease dracd/clock dracd/address
+bench_names := clients echo_loop echo_epoll bare_table table_size fill_table

@@ -173,7 +173,8 @@ def measure_table(folder):
 
 def paced_lookups(dracd, seconds):
     """The 99th percentile, in ms."""
-    return programs.run("clients", "socketmap", dracd.path("socketmap"), 4, seconds, SLOW_LEASES, 0, PAUSE_USEC)[3] / 1000
+    return programs.run("clients", "socketmap", dracd.path("socketmap"), 4, seconds, SLOW_LEASES, 0,
+                        f"pause={PAUSE_USEC}")[3] / 1000
 
 
 def slow_round(dracd, seconds):

@@ -1,13 +1,18 @@
 /*
  * Clients of one unix socket, each with one request outstanding:
  *
- *   clients login SOCKET CONNECTIONS SECONDS FIRST COUNT
- *   clients socketmap|policy|echo SOCKET CONNECTIONS SECONDS LEASES 0 [PAUSE_USEC]
+ *   clients login SOCKET CONNECTIONS SECONDS FIRST COUNT [OPTION ...]
+ *   clients socketmap|policy|echo SOCKET CONNECTIONS SECONDS LEASES 0 [OPTION ...]
  *
  * Logins are those of the people FIRST to FIRST+COUNT-1 (person.h); it ends when all have
  * logged in or after SECONDS.  Lookups ask for the people 0 to 2*LEASES-1 for SECONDS, of
- * whom the first half is expected to have a lease and the others not; with PAUSE_USEC
- * each client waits so long between two questions.
+ * whom the first half is expected to have a lease and the others not.  Options:
+ *
+ *   pause=USEC  each client waits so long between two questions
+ *   rate=N      N requests a second, each by the next client that is free; its latency
+ *               counts from when it was due, whenever one was
+ *   ends=USEC   boot clock: nobody is expected to have a lease from then on, and only the
+ *               latencies of what is asked from then on are kept
  *
  * Prints "ANSWERS SECONDS P50_USEC P99_USEC MAX_USEC".  An answer that is not the
  * expected one is printed and ends the program with status 1: nothing wrong is measured.
@@ -56,7 +61,11 @@ struct load {
 	const struct kind *kind;
 	unsigned connections;
 	uint32_t first, count;
-	uint64_t pause_nsec;
+	uint32_t admitted;    /* people with a lower number have a lease */
+	uint64_t pause_nsec;  /* 0: none */
+	uint64_t period_nsec; /* from one request to the next; 0: as they can */
+	uint64_t due_nsec;    /* the next one */
+	uint64_t ends_nsec;   /* of all leases; 0: they last */
 	uint64_t start_nsec, end_nsec;
 	int epoll;
 	uint32_t asked, outstanding;
@@ -128,7 +137,7 @@ static bool is_map_answer(
 	const struct load *load, uint32_t number, const char *answer, size_t length)
 {
 	return is_text(
-		answer, length, number < load->count ? "5:OK OK," : "9:NOTFOUND ,");
+		answer, length, number < load->admitted ? "5:OK OK," : "9:NOTFOUND ,");
 }
 
 static bool is_echo(
@@ -161,7 +170,7 @@ static bool is_policy_answer(
 	const struct load *load, uint32_t number, const char *answer, size_t length)
 {
 	return is_text(answer, length,
-		number < load->count ? "action=OK\n\n" : "action=DUNNO\n\n");
+		number < load->admitted ? "action=OK\n\n" : "action=DUNNO\n\n");
 }
 
 static const struct kind kinds[] = {
@@ -186,7 +195,8 @@ static bool next_number(struct load *load, uint32_t *ret)
 	return true;
 }
 
-static void ask(struct load *load, struct client *client)
+/* The latency will count from since. */
+static void ask(struct load *load, struct client *client, uint64_t since)
 {
 	char request[REQUEST_SIZE_MAX];
 	size_t length;
@@ -195,17 +205,17 @@ static void ask(struct load *load, struct client *client)
 		return;
 	length = load->kind->ask(client->number, request);
 	client->length = 0;
-	client->since_nsec = now_nsec();
+	client->since_nsec = since;
 	if (send(client->fd, request, length, MSG_NOSIGNAL) != (ssize_t)length)
 		die("send");
 	load->outstanding++;
 }
 
-/* Asks again, at once or after the pause. */
+/* Asks again: at once, after the pause, or when the next request is due. */
 static void go_on(struct load *load, struct client *client, uint64_t now)
 {
-	if (load->pause_nsec == 0) {
-		ask(load, client);
+	if (load->pause_nsec == 0 && load->period_nsec == 0) {
+		ask(load, client, now);
 		return;
 	}
 	client->since_nsec = now + load->pause_nsec;
@@ -214,17 +224,47 @@ static void go_on(struct load *load, struct client *client, uint64_t now)
 	load->last_pausing = &client->next;
 }
 
-/* All pause for the same time, so the queue is in the order of its ends. */
+/* When the first of those who pause asks again: all pause for the same time. */
+static uint64_t next_nsec(const struct load *load)
+{
+	return load->period_nsec ? load->due_nsec : load->pausing->since_nsec;
+}
+
 static void wake(struct load *load, uint64_t now)
 {
-	while (load->pausing && load->pausing->since_nsec <= now) {
+	while (load->pausing && next_nsec(load) <= now) {
 		struct client *client = load->pausing;
+		uint64_t since = load->period_nsec ? load->due_nsec : now;
 
 		load->pausing = client->next;
 		if (!load->pausing)
 			load->last_pausing = &load->pausing;
-		ask(load, client);
+		load->due_nsec += load->period_nsec;
+		ask(load, client, since);
 	}
+}
+
+/* What was on its way when the leases ended may be answered either way. */
+static bool is_right(struct load *load, const struct client *client, uint64_t now)
+{
+	load->admitted = load->count;
+	if (load->ends_nsec && client->since_nsec >= load->ends_nsec)
+		load->admitted = 0;
+	else if (load->ends_nsec && now >= load->ends_nsec)
+		return true;
+	return load->kind->is_right(load, client->number, client->answer, client->length);
+}
+
+static void keep_latency(struct load *load, const struct client *client, uint64_t now)
+{
+	uint64_t latency = now - client->since_nsec;
+
+	if (client->since_nsec < load->ends_nsec)
+		return;
+	if (load->answered < LATENCIES_MAX)
+		load->latencies_nsec[load->answered] =
+			latency < UINT32_MAX ? (uint32_t)latency : UINT32_MAX;
+	load->answered++;
 }
 
 static void receive(struct load *load, struct client *client)
@@ -233,7 +273,7 @@ static void receive(struct load *load, struct client *client)
 	size_t end_length = strlen(end);
 	ssize_t got = recv(client->fd, client->answer + client->length,
 		sizeof(client->answer) - client->length, 0);
-	uint64_t now, latency;
+	uint64_t now;
 
 	if (got <= 0)
 		die("recv");
@@ -243,16 +283,12 @@ static void receive(struct load *load, struct client *client)
 			0)
 		return;
 	now = now_nsec();
-	if (!load->kind->is_right(load, client->number, client->answer, client->length)) {
+	if (!is_right(load, client, now)) {
 		fprintf(stderr, "clients: person %u: wrong answer: %.*s\n",
 			client->number, (int)client->length, client->answer);
 		exit(EXIT_FAILURE);
 	}
-	latency = now - client->since_nsec;
-	if (load->answered < LATENCIES_MAX)
-		load->latencies_nsec[load->answered] =
-			latency < UINT32_MAX ? (uint32_t)latency : UINT32_MAX;
-	load->answered++;
+	keep_latency(load, client, now);
 	load->outstanding--;
 	go_on(load, client, now);
 }
@@ -263,8 +299,7 @@ static struct timespec timeout_of(const struct load *load)
 	uint64_t now = now_nsec(), left = 1000000000U;
 
 	if (load->pausing)
-		left = load->pausing->since_nsec > now ? load->pausing->since_nsec - now
-						       : 0;
+		left = next_nsec(load) > now ? next_nsec(load) - now : 0;
 	return (struct timespec){
 		.tv_sec = (time_t)(left / 1000000000U),
 		.tv_nsec = (long)(left % 1000000000U),
@@ -277,8 +312,13 @@ static void run(struct load *load)
 
 	load->start_nsec = now_nsec();
 	load->end_nsec += load->start_nsec;
+	load->due_nsec = load->start_nsec;
 	for (unsigned i = 0; i < load->connections; i++)
-		ask(load, &load->clients[i]);
+		if (load->period_nsec)
+			go_on(load, &load->clients[i], load->start_nsec);
+		else
+			ask(load, &load->clients[i], load->start_nsec);
+	wake(load, load->start_nsec);
 	while (load->outstanding || load->pausing) {
 		struct timespec timeout = timeout_of(load);
 		int count = epoll_pwait2(
@@ -343,12 +383,37 @@ static uint32_t number_of(const char *text)
 	return (uint32_t)number;
 }
 
+/* Of the clock of now_nsec(), from the boot clock. */
+static uint64_t nsec_of_boot(uint64_t boot_usec)
+{
+	struct timespec boot;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &boot);
+	return now_nsec() + boot_usec * 1000 -
+	       ((uint64_t)boot.tv_sec * 1000000000U + (uint64_t)boot.tv_nsec);
+}
+
+static void take_option(struct load *load, const char *option)
+{
+	const char *value = strchr(option, '=');
+	uint64_t number = value ? strtoull(value + 1, NULL, 10) : 0;
+
+	if (number > 0 && strncmp(option, "pause=", 6) == 0)
+		load->pause_nsec = number * 1000;
+	else if (number > 0 && strncmp(option, "rate=", 5) == 0)
+		load->period_nsec = 1000000000U / number;
+	else if (number > 0 && strncmp(option, "ends=", 5) == 0)
+		load->ends_nsec = nsec_of_boot(number);
+	else
+		die(option);
+}
+
 int main(int argc, char *argv[])
 {
 	static struct load load;
 
 	errno = EINVAL;
-	if (argc < 7 || argc > 8)
+	if (argc < 7)
 		die("arguments");
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strcmp(kinds[i].name, argv[1]) == 0)
@@ -359,7 +424,8 @@ int main(int argc, char *argv[])
 	load.count = number_of(argv[6]);
 	if (load.kind && load.kind->ask != ask_login)
 		load.count = load.first;
-	load.pause_nsec = argc == 8 ? number_of(argv[7]) * UINT64_C(1000) : 0;
+	for (int i = 7; i < argc; i++)
+		take_option(&load, argv[i]);
 	load.last_pausing = &load.pausing;
 	load.latencies_nsec = malloc(LATENCIES_MAX * sizeof(*load.latencies_nsec));
 	if (!load.kind || load.connections == 0 || load.connections > CONNECTIONS_MAX ||

@@ -24,7 +24,8 @@ FOLDERS = ("dracd", "maps", "client")
 PURE_RULES = (
     "dracd/address.c", "dracd/answer.c", "dracd/block.c", "dracd/clock.c", "dracd/config.c",
     "dracd/config_check.c", "dracd/config_parse.c", "dracd/guard.c", "dracd/lease.c", "dracd/login.c", "dracd/lookup.c",
-    "dracd/option.c", "dracd/policy.c", "dracd/prefix_set.c", "dracd/socketmap.c", "dracd/stats.c",
+    "dracd/lookup_key.c", "dracd/option.c", "dracd/plain.c", "dracd/policy.c", "dracd/prefix_set.c",
+    "dracd/socketmap.c", "dracd/stats.c",
     "maps/access.c", "maps/key.c", "maps/refusals.c",
     "client/postlogin_login.c", "client/postlogin_request.c", "client/words.c",
 )

@@ -1,7 +1,8 @@
 # The modules each fuzz target links.
 fuzz_links_login = dracd/login dracd/address client/words
 fuzz_links_policy = dracd/policy dracd/address
-fuzz_links_socketmap = dracd/socketmap dracd/address
+fuzz_links_socketmap = dracd/socketmap dracd/lookup_key dracd/address
+fuzz_links_plain = dracd/plain dracd/lookup_key dracd/address
 fuzz_links_record = dracd/lease dracd/address dracd/clock
 fuzz_links_address = dracd/address
 fuzz_links_postlogin = client/postlogin_request

@@ -19,7 +19,7 @@ OPEN, CLOSED = "open", "closed"  # how dracd leaves the connection, at once
 ENDS, GONE = "ends", "gone"      # we end our side; we close all of it without reading
 
 PROMPT = 5    # seconds: what comes later than this was not done at once, but by the time limit
-LISTENERS = 4
+LISTENERS = 5
 ROUNDS = 4    # of all rows, after which memory is what it was after the first
 FAILED_MAX = 10  # one that is taken for good makes others fail
 GROWN = 1024  # KiB of it that are noise

@@ -21,6 +21,7 @@ state_directory = "{dir}/state"
 report_socket = "{dir}/report"
 control_socket = "{dir}/control"
 lookup policy {{ protocol = policy path = "{dir}/policy" }}
+lookup plain {{ protocol = plain path = "{dir}/plain" }}
 lookup map {{ protocol = socketmap path = "{dir}/socketmap" }}
 """
 
@@ -93,6 +94,7 @@ class Dracd:
         self.write_config(config)
         self.process = None
         self.tracer = []  # a command to run it under, as the same process
+        self.begins = 0   # where in the log its latest run begins
 
     def write_config(self, config, base=BASE):
         with open(self.config, "w") as file:
@@ -102,20 +104,18 @@ class Dracd:
         return f"{self.directory}/{name}"
 
     def start(self, wait=True, **how):
+        """With wait it returns when all sockets are there and all maps are published."""
+        self.begins = os.path.getsize(self.path("log"))
         self.process = subprocess.Popen(self.tracer + [DRACD, "-d", "-c", self.config],
                                         stderr=self.log, stdin=subprocess.DEVNULL, **how)
         if wait:
-            self.wait_for(self.is_serving, "dracd to serve")
+            self.wait_for(self.is_ready, "dracd to be ready")
         return self
 
-    def is_serving(self):
+    def is_ready(self):
         if self.process.poll() is not None:
             raise AssertionError(f"dracd ended with {self.process.returncode}:\n{self.text()}")
-        try:
-            with Stream(self.path("socketmap")):
-                return True
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
+        return "started version=" in self.text(self.begins)
 
     def wait_for(self, condition, what):
         """Asks again and again; there is no event to await from outside."""
@@ -141,8 +141,10 @@ class Dracd:
         self.log.close()
         shutil.rmtree(self.directory)
 
-    def text(self):
+    def text(self, begin=0):
+        """The log, from there on."""
         with open(f"{self.directory}/log") as file:
+            file.seek(begin)
             return file.read()
 
     def wait_for_log(self, text):
@@ -176,11 +178,21 @@ class Dracd:
             stream.send(f"{len(query)}:{query},")
             return stream.until(b",")
 
+    def plain(self, question):
+        """All that comes up to the end."""
+        with self.stream("plain") as stream:
+            stream.send(f"{question}\n")
+            answer = stream.line()
+            if not stream.at_end():
+                raise AssertionError(f"plain: open after {answer!r}")
+            return answer
+
     def admits(self, address):
         """What all ways to ask say; they must agree."""
         answers = {
             "policy": self.policy(address) == "action=OK",
             "socketmap": self.socketmap(address) == "5:OK OK",
+            "plain": self.plain(f"drac {address}") == "yes",
             "check": self.control(f"check address={address}")[0].startswith("OK permit"),
         }
         if len(set(answers.values())) != 1:

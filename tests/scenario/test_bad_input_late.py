@@ -56,6 +56,11 @@ ROWS = [  # socket, what is sent (not at once, if it is several), what is answer
     ("socketmap", (b"10000:" + b"x" * 10000,), ()),
     ("socketmap", (MAP * 100 + b"1",), ("OK OK",) * 100),
     ("socketmap", (MAP[:4], MAP[4:8]), ()),
+    ("plain", (b"",), ()),
+    ("plain", (b"203.0.113.9",), ()),
+    ("plain", (b"203.0.113.9\r",), ()),
+    ("plain", (b"x" * 1023,), ()),
+    ("plain", (b"drac ", b"203.0.113.9"), ()),
 ]
 
 GOOD_ONES = {  # what is asked meanwhile
@@ -63,6 +68,7 @@ GOOD_ONES = {  # what is asked meanwhile
     "control": (b"blocks\n", COUNT, cut_line),
     "policy": (POLICY + b"\n", "action=OK", cut_policy),
     "socketmap": (MAP, "OK OK", cut_netstring),
+    "plain": (b"203.0.113.9\n", "yes", cut_line),
 }
 
 

@@ -76,6 +76,10 @@ class Completion(unittest.TestCase):
         self.assertEqual(self.offers("dracctl recipe p"), {"postfix-policy"})
         self.assertEqual(self.offers("dracctl recipe dovecot-2.3"), {"dovecot-2.3", "dovecot-2.3-script"})
 
+    def test_maps(self):
+        self.assertEqual(self.offers("dracctl maps --"), {"--rebuild", "--verify", "--json"})
+        self.assertEqual(self.offers("dracctl maps "), set())
+
     def test_files(self):
         self.assertEqual(self.offers(f"dracctl renew {self.dracd.path('drac.c')}"), {self.dracd.path("drac.conf")})
 

@@ -17,7 +17,8 @@ dracd version=1.0.0 state={state} mode=enforce up_ms=1036800000 pid=812
 leases count=412 ipv4=388 ipv6=24 limit=100000 next_end_ms=3000
 logins window_ms=300000 granted=12 renewed=96 refused=3 errors=0 refused_private=2 refused_never_lease=1
 lookups window_ms=300000 asked=1204 permitted=31
-lookup name=postfix protocol=policy path=/var/spool/postfix/dracd/policy connections=1 asked=1204
+lookup name=postfix protocol=policy path=/var/spool/postfix/dracd/policy connections=1 asked=1204 permitted=31
+lookup name=lan protocol=plain path=/run/dracd/lan connections=0 asked=7 permitted=0 services=pop3,imap networks=2
 map name=sendmail type=hash keys=sendmail path=/var/lib/dracd/maps/drac entries=412 published_ago_ms=3000 pending=0 state=ok
 map name=postfix type=hash keys=postfix path=/x entries=1 pending=7 state=error error=No%20space%20left%20on%20device
 later_line of=a version=later
@@ -55,7 +56,8 @@ dracd 1.0.0 up 12 days   mode enforce   OK
 leases    412 (388 IPv4, 24 IPv6), next ends in 3 s; limit 100000
 logins    granted 12 renewed 96 refused 3 in the last 5 min (private 2, never_lease 1)
 lookups   1,204 in the last 5 min, 31 permitted
-lookup    postfix policy /var/spool/postfix/dracd/policy, 1 connection, asked 1,204
+lookup    postfix policy /var/spool/postfix/dracd/policy, 1 connection, asked 1,204, 31 permitted
+lookup    lan plain /run/dracd/lan, 0 connections, asked 7, 0 permitted; sees only pop3,imap in 2 networks
 map       sendmail hash 412 entries, published 3 s ago, pending 0
 map       postfix hash 1 entry, not published yet, pending 7, ERROR: No space left on device
 """
@@ -92,7 +94,9 @@ lookups   0 in the last 5 min, 0 permitted
             self.assertEqual(value["logins"]["refused_never_lease"], 1)
             self.assertEqual([row["name"] for row in value["map"]], ["sendmail", "postfix"])
             self.assertEqual(value["map"][1]["error"], "No space left on device")
-            self.assertEqual(len(value["lookup"]), 1)
+            self.assertEqual(value["lookup"][1], {
+                "name": "lan", "protocol": "plain", "path": "/run/dracd/lan", "connections": 0, "asked": 7,
+                "permitted": 0, "services": "pop3,imap", "networks": 2})
             self.assertEqual(len(value["warning"]), 1)
             self.assertNotIn("later_line", value)
         self.check(["status"], "OK\n", "status", 3)
@@ -186,6 +190,11 @@ ADDRESS             ENDS IN  USERS              SERVICE  LOGINS  SINCE
         self.check(["check", "2001:DB8::1"], answer, "check address=2001:DB8::1", 0,
                    f"2001:db8::1 may relay until {at(until)} (4m10s): login at {at(login)}; "
                    "the lease is for 2001:db8::/64\n")
+
+        self.check(["check", "203.0.113.9"], "OK permit address=203.0.113.9 lease=203.0.113.9 "
+                   f"until_ms={until} left_ms=250000 unseen_by=lan,exim\n", "check address=203.0.113.9", 0,
+                   f"203.0.113.9 may relay until {at(until)} (4m10s): login\n"
+                   "note: not by lookup lan,exim, which by its services or networks does not see the lease\n")
 
     def test_check_while_mode_is_observe(self):
         until = in_ms(250)
@@ -334,23 +343,41 @@ ADDRESS             ENDS IN  USERS              SERVICE  LOGINS  SINCE
                    "dracctl: the configuration in force is the old one\n")
 
     def test_maps(self):
-        line = ("map name=sendmail type=hash keys=sendmail path=/x entries=0 published_ago_ms=5 "
+        line = ("map name=sendmail type=hash keys=sendmail path=/x file=/x.db entries=0 published_ago_ms=5 "
                 "pending=0 state=ok\n")
-        text = "map       sendmail hash 0 entries, published 0 s ago, pending 0\n"
+        text = "sendmail: hash, 0 entries, published 0 s ago, pending 0, ok\n    /x.db\n"
         self.check(["maps"], line + "OK\n", "maps", 0, text)
-        self.check(["maps", "--rebuild"], line + "OK\n", "maps rebuild=yes", 0, text)
+        self.check(["maps", "sendmail", "--rebuild"], line + "OK maps_late=0\n",
+                   "maps name=sendmail rebuild=yes", 0, text)
+        self.check(["maps", "--verify"], line.replace("ok\n", "ok verified=same rows=1234\n") + "OK maps_late=0\n",
+                   "maps verify=yes", 0, text + "    verified: 1,234 rows as in the table\n")
+        for state, more, status, said in [
+                ("warning", "warning=is%20gone,%203%20s%20ago;%20rebuilt", 1, "WARNING: is gone, 3 s ago; rebuilt"),
+                ("error", "error=cannot%20sync:%20No%20space", 2, "ERROR: cannot sync: No space"),
+                ("warning", "verified=different rows=1 verify_text=1%20missing", 1,
+                 "verified: DIFFERENT from the table: 1 missing"),
+                ("warning", "verified=unreadable verify_text=signal%2011", 1, "verified: CANNOT BE READ: signal 11"),
+                ("warning", "verified=no verify_text=it%20took%20too%20long", 1,
+                 "verified: not done: it took too long")]:
+            self.check(["maps"], line.replace("state=ok\n", f"state={state} {more}\n") + line + "OK\n", "maps", status,
+                       text.replace("ok\n", f"{state}\n", 1) + f"    {said}\n" + text)
+        self.check(["maps", "--rebuild"], line + "OK maps_late=1\n", "maps rebuild=yes", 2, text,
+                   "dracctl: 1 map has not done that in time; see dracd's log\n")
+        self.check(["maps", "x"], "NO reason=no_map\n", "maps name=x", 3, "",
+                   'dracctl: there is no map x: "dracctl maps" names them\n')
         self.assertEqual(self.run_program("maps", "--json", answer=line + "OK\n"), 0)
         self.assertEqual(json.loads(self.out)[0]["entries"], 0)
 
     def test_what_may_not_be_done_is_said(self):
-        for command in (["maps", "--rebuild"], ["add", "::1"], ["revoke", "::1"],
+        for command in (["add", "::1"], ["revoke", "::1"],
                         ["unblock", "::1"], ["flush", "--yes"], ["reload"], ["list"], ["blocks"]):
             with self.subTest(command=command):
                 self.assertEqual(self.run_program(*command, answer="ERR reason=denied\n"), 1)
                 self.assertEqual(self.out, "")
                 self.assertTrue(self.err.startswith(
                     "dracctl: not permitted: this is for root and the members of admin_group\n"))
-        self.assertEqual(self.run_program("status", answer="ERR reason=denied\n"), 3)
+        for command in (["status"], ["maps", "--rebuild"]):
+            self.assertEqual(self.run_program(*command, answer="ERR reason=denied\n"), 3)
         self.assertEqual(self.run_program("list", "--json", answer="ERR reason=denied\n"), 1)
         self.assertEqual(self.out, "")
 
@@ -399,6 +426,7 @@ ADDRESS             ENDS IN  USERS              SERVICE  LOGINS  SINCE
             ([], 2, "usage: dracctl"),
             (["nonsense"], 2, "unknown command: nonsense"),
             (["status", "now"], 3, "unexpected argument: now"),
+            (["maps", "a", "b"], 3, "unexpected argument: b"),
             (["status", "--yes"], 3, "unknown option: --yes"),
             (["list", "--expiring", "soon"], 2, "not a time like 90s, 30min, 2h or 1d: soon"),
             (["list", "--expiring"], 2, "an option lacks its value: expiring"),

@@ -369,3 +369,19 @@ class Check(unittest.TestCase):
         self.assertEqual(check().returncode, 0)
         dracd.write_config('report_group = "root"\n')
         self.assertIn("dracd is not a member of this group", check().stderr)
+
+    def test_group_that_is_not_ours(self):
+        """Of a lookup and of a map alike, each with its line."""
+        dracd = Dracd()
+        self.addCleanup(dracd.remove)
+        os.chmod(dracd.directory, 0o755)
+        dracd.write_config('lookup exim {\nprotocol = plain path = "/x"\ngroup = root\n}\n'
+                           'map postfix {\ntype = hash keys = postfix path = "/y"\ngroup = root\n}\n')
+        with open(dracd.config) as file:
+            first = file.read().splitlines().index("group = root") + 1
+        run = subprocess.run([DRACD, "-t"] + (["-u", "nobody"] if os.getuid() == 0 else []) + ["-c", dracd.config],
+                             capture_output=True, text=True)
+        self.assertEqual(run.returncode, 1)
+        for line in (first, first + 4):
+            self.assertIn(f"drac.conf:{line}: group = root: dracd is not a member of this group, so it cannot give a "
+                          "file to it; add its account to the group", run.stderr)

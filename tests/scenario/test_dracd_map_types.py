@@ -182,6 +182,23 @@ class MapTypes(unittest.TestCase):
         self.login("203.0.113.9", "eve")
         self.assertEqual(self.rows("users"), {"203.0.113.9: eve, bob"})
 
+    def test_users_when_a_large_change_becomes_a_rebuild(self):
+        self.dracd.stop()
+        self.dracd.write_config(f'map users {{ path = "{self.dracd.path("maps")}/users" '
+                                "type = relayhostsusers interval = 60s }")
+        self.dracd.start()
+        with self.dracd.stream("report") as report:
+            for hundred in range(22):
+                report.send("".join(f"login address=2001:db8:5:{hundred}::{n} user=u{hundred}x{n}\n"
+                                    for n in range(100)))
+                for _ in range(100):
+                    self.assertTrue(report.line().startswith("OK granted"))
+        self.login("203.0.113.9", "zed")
+        self.assertEqual(len(self.rows("users")), 2201)
+        self.dracd.login("203.0.113.8", "user=eve")  # of one run with the ends of all others
+        self.assertIn("maps_late=0", self.dracd.control("revoke address=2001:db8:5::/48")[-1])
+        self.assertEqual(self.rows("users"), {"203.0.113.9: zed", "203.0.113.8: eve"})
+
     def test_a_network_of_ipv6(self):
         self.dracd.stop()
         without = ("btree", "relayhosts", "users")  # they cannot express it

@@ -25,10 +25,13 @@ struct world {
 static inline void open_table(
 	struct world *world, struct moment now, uint64_t expect_dropped)
 {
+	struct table_state counted;
 	uint64_t dropped;
 
-	assert_int_equal(table_check(&world->settings, 30), 0);
+	assert_int_equal(table_check(&world->settings, 30, &counted), 0);
+	world->settings.counted = &counted;
 	assert_int_equal(table_open(&world->settings, now, &world->table, &dropped), 0);
+	world->settings.counted = NULL;
 	assert_int_equal(dropped, expect_dropped);
 }
 
@@ -51,17 +54,24 @@ static inline int setup(void **state)
 	return 0;
 }
 
-static inline int teardown(void **state)
+/* The files of a closed table. */
+static inline void remove_table(const struct world *world)
 {
-	struct world *world = *state;
 	char file[64];
 
-	if (world->table)
-		(void)table_close(world->table);
 	snprintf(file, sizeof(file), "%s/data.mdb", world->path);
 	unlink(file);
 	snprintf(file, sizeof(file), "%s/lock.mdb", world->path);
 	unlink(file);
+}
+
+static inline int teardown(void **state)
+{
+	struct world *world = *state;
+
+	if (world->table)
+		(void)table_close(world->table);
+	remove_table(world);
 	rmdir(world->path);
 	free(world);
 	return 0;

@@ -92,7 +92,7 @@ static void test_problems_with_lines(void **state)
 			"lease = perhaps: must be yes or no"},
 		{"service imap {\n\n leese = yes }", 3, "unknown option 'leese'; see"},
 		{"lookup a {\n protocol = tcp\n}", 2,
-			"protocol = tcp: must be policy or"},
+			"protocol = tcp: must be policy, socketmap or plain"},
 		{"map a {\n type = dbm\n}", 2, "type = dbm: unknown map type"},
 		{"map a {\n keys = exim4\n}", 2, "keys = exim4: must be postfix"},
 		{"map a {\n mode = 9\n}", 2, "mode = 9: must be an octal mode"},
@@ -242,6 +242,13 @@ static void test_between_options(void **state)
 		{"lookup a { protocol = policy path = \"/x\" }\n"
 		 "lookup b { protocol = policy path = \"/x\" }",
 			"lookup b: path is that of"},
+		{"lookup a { protocol = plain path = \"/x\" services = {\"imap\", \"smtp\"} }",
+			"drac.conf:1: lookup a: services: smtp is no service; to make it one: "
+			"service smtp { lease = yes }"},
+		{"lookup a { protocol = plain path = \"/x\" services = {\"\"} }",
+			"lookup a: services:  is no service"},
+		{"lookup a { protocol = plain path = \"/x\" networks = {\"10.0.0.1/8\"} }",
+			"networks = 10.0.0.1/8: host bits are set"},
 		{"control_socket = \"/x\"\nlookup a { protocol = policy path = \"/x\" }",
 			"lookup a: path is that of the report or control socket"},
 #if WITH_BDB
@@ -267,6 +274,58 @@ static void test_between_options(void **state)
 				 NULL;
 		assert_true(found);
 	}
+}
+
+static void test_views(void **state)
+{
+	/* each differs from the first, by which a reload knows that it is another one */
+	static const char *const rows[] = {
+		"services = {\"pop3\", \"fax\"} networks = {\"10.0.0.0/8\", \"2001:db8::/32\"}",
+		"",
+		"services = {\"pop3\"} networks = {\"10.0.0.0/8\", \"2001:db8::/32\"}",
+		"services = {\"fax\", \"imap\"} networks = {\"10.0.0.0/8\", \"2001:db8::/32\"}",
+		"services = {\"pop3\", \"fax\"} networks = {\"10.0.0.0/8\"}",
+		"services = {\"pop3\", \"fax\"} networks = {\"10.0.0.0/8\", \"2001:db8::/33\"}",
+	};
+	struct world *world = *state;
+	struct config *first = NULL;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct lookup_settings *lookup;
+		char text[256];
+
+		snprintf(text, sizeof(text),
+			"service fax { lease = yes }\nlookup a { protocol = plain path = \"/x\" %s }\n",
+			rows[i]);
+		assert_int_equal(load(world, text), 0);
+		lookup = &world->config->lookups[0];
+		assert_int_equal(lookup->protocol, LOOKUP_PLAIN);
+		assert_true(config_same_lookup(lookup, lookup));
+		if (first)
+			assert_false(config_same_lookup(&first->lookups[0], lookup));
+		else
+			first = config_ref(world->config);
+		assert_int_equal(load(world, text), 0);
+		assert_int_equal(config_same_lookup(
+					 &first->lookups[0], &world->config->lookups[0]),
+			i == 0);
+	}
+	assert_int_equal(first->lookups[0].view.services.count, 2);
+	assert_string_equal(first->lookups[0].view.services.items[1], "fax");
+	assert_int_equal(first->lookups[0].view.networks.count, 2);
+	config_unref(first);
+}
+
+/* A service that another mistake has kept out is not unknown as well. */
+static void test_services_of_a_view_are_judged_last(void **state)
+{
+	struct world *world = *state;
+
+	assert_int_equal(load(world, "service fax { lease = perhaps }\n"
+				     "lookup a { protocol = plain path = \"/x\" "
+				     "services = {\"fax\", \"imap\"} }\n"),
+		-EINVAL);
+	assert_int_equal(world->problems.count, 1);
 }
 
 static void test_further_files(void **state)
@@ -369,6 +428,8 @@ int main(void)
 		TEST(test_comments),
 		TEST(test_a_long_list_of_bad_values),
 		TEST(test_between_options),
+		TEST(test_views),
+		TEST(test_services_of_a_view_are_judged_last),
 		TEST(test_further_files),
 		TEST(test_no_file),
 		TEST(test_every_option_is_documented),

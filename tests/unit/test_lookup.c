@@ -123,12 +123,104 @@ static void test_malformed_netstrings(void **state)
 	assert_int_equal(socketmap_parse("10000:", 6, &has_address, &address), 0);
 }
 
+static void test_plain(void **state)
+{
+	static const struct {
+		const char *line;
+		const char *address; /* NULL: none to be looked up */
+	} rows[] = {
+		{"203.0.113.9", "203.0.113.9"},
+		{"drac 203.0.113.9", "203.0.113.9"},
+		{"2001:db8::7", "2001:db8::7"},
+		{"drac ipv6:2001:db8:0:0:0:0:0:7", "2001:db8::7"},
+		{"IPv6:2001:DB8::7", "2001:db8::7"},
+		{"x ::ffff:203.0.113.9", "203.0.113.9"},
+		{"", NULL},
+		{" ", NULL},
+		{" 203.0.113.9", NULL},
+		{"203.0.113.9 ", NULL},
+		{"drac  203.0.113.9", NULL},
+		{"drac\t203.0.113.9", NULL},
+		{"two words 203.0.113.9", NULL},
+		{"dr\x01"
+		 "ac 203.0.113.9",
+			NULL},
+		{"dr\xff"
+		 "ac 203.0.113.9",
+			NULL},
+		{"drac", NULL},
+		{"drac ", NULL},
+		{"ipv6:203.0.113.9", NULL},
+		{"203.0.113.9\r", "203.0.113.9"},
+		{"203.0.113.9\r\r", NULL},
+		{"203.0.113", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char request[128];
+		struct address address;
+		bool has_address = false;
+		size_t size = strlen(rows[i].line);
+		size_t length =
+			(size_t)snprintf(request, sizeof(request), "%s\nx", rows[i].line);
+
+		/* with a newline, and something after it or not; or with the end */
+		assert_int_equal(
+			plain_parse(request, length, false, &has_address, &address),
+			size + 1);
+		assert_int_equal(has_address, rows[i].address != NULL);
+		assert_int_equal(
+			plain_parse(request, size + 1, true, &has_address, &address),
+			size + 1);
+		assert_int_equal(has_address, rows[i].address != NULL);
+		assert_int_equal(
+			plain_parse(request, size, true, &has_address, &address), size);
+		assert_int_equal(has_address, rows[i].address != NULL);
+		for (size_t cut = 0; cut <= size; cut++)
+			assert_int_equal(
+				plain_parse(request, cut, false, &has_address, &address),
+				0);
+		if (rows[i].address) {
+			struct address wanted = address_of(rows[i].address);
+
+			assert_int_equal(address_compare(&address, &wanted), 0);
+		}
+	}
+}
+
+static void test_plain_line_that_is_too_long(void **state)
+{
+	char line[1025];
+	struct address address;
+	bool has_address = true;
+
+	(void)state;
+	memset(line, 'x', sizeof(line));
+	memcpy(line + 1011, " 203.0.113.9\n", 13);
+	/* 1024 octets with the newline are a line, though nobody needs one */
+	assert_int_equal(
+		plain_parse(line, sizeof(line), false, &has_address, &address), 1024);
+	assert_true(has_address);
+	assert_int_equal(plain_parse(line, 1023, false, &has_address, &address), 0);
+	line[1023] = 'x';
+	line[1024] = '\n';
+	assert_int_equal(
+		plain_parse(line, sizeof(line), false, &has_address, &address), 1025);
+	assert_false(has_address);
+	has_address = true;
+	assert_int_equal(plain_parse(line, 1024, true, &has_address, &address), 1024);
+	assert_false(has_address);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_policy),
 		cmocka_unit_test(test_socketmap_keys),
 		cmocka_unit_test(test_malformed_netstrings),
+		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_plain_line_that_is_too_long),
 	};
 
 	return cmocka_run_group_tests_name("lookup", tests, NULL, NULL);

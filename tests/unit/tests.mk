@@ -12,7 +12,7 @@ links_address = dracd/address
 links_prefix_set = dracd/prefix_set dracd/address
 links_guard = dracd/guard dracd/prefix_set dracd/address dracd/block dracd/clock dracd/file client/words
 links_lease = dracd/lease dracd/clock dracd/address
-links_lookup = dracd/policy dracd/socketmap dracd/address
+links_lookup = dracd/policy dracd/socketmap dracd/plain dracd/lookup_key dracd/address
 links_login = dracd/login dracd/address client/words client/report
 links_block = dracd/block dracd/file dracd/prefix_set dracd/address dracd/clock client/words
 links_table = dracd/table dracd/table_read dracd/table_end dracd/table_write dracd/table_check dracd/lease dracd/clock dracd/address
@@ -21,6 +21,8 @@ links_map_users = dracd/map_users $(links_table)
 links_config = dracd/config dracd/config_parse dracd/config_check dracd/config_map dracd/map_file dracd/option \
 	dracd/file dracd/prefix_set dracd/address maps/access maps/refusals maps/key $(map_modules)
 links_config_map = $(links_config)
+links_table_check = $(links_table)
+links_table_end = $(links_table)
 links_key = maps/key
 links_access = maps/access maps/refusals maps/key
 links_replace = maps/replace

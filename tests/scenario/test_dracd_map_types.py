@@ -1,9 +1,11 @@
 """Every type of map at once, each read with the format's own tool, or as the text it is."""
+import fcntl
 import os
 import re
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 
 from dracd_box import Dracd
@@ -156,6 +158,17 @@ class MapTypes(unittest.TestCase):
         self.dracd.stop()
         self.assertEqual(os.fstat(held).st_nlink, 0)
         self.assertEqual(lmdb_rows(f"/proc/self/fd/{held}", self.dracd.path("dump.lmdb")), {})
+
+    def test_a_reader_that_keeps_the_lock_holds_nobody_up_for_long(self):
+        # as Postfix locks it, but for good
+        for act in (lambda: self.login("203.0.113.9"), self.dracd.stop):
+            with open(self.file("lmdb"), "rb") as held:
+                fcntl.lockf(held, fcntl.LOCK_SH)
+                started = time.monotonic()
+                act()
+                self.assertLess(time.monotonic() - started, 15)
+                self.assertEqual(os.fstat(held.fileno()).st_nlink, 0)  # replaced, not waited for
+            self.assertEqual(self.rows("lmdb"), {"203.0.113.9": "OK"} if act != self.dracd.stop else {})
 
     def test_users_who_join_and_leave(self):
         self.login("203.0.113.9", "bob")

@@ -97,6 +97,9 @@ static void send_map(struct session *session, size_t index)
 	if (report->published_boot_usec)
 		line_add_number(&line, "published_ago_ms",
 			(now - report->published_boot_usec) / USEC_PER_MSEC);
+	if (report->slowest_usec)
+		line_add_number(
+			&line, "slowest_ms", report->slowest_usec / USEC_PER_MSEC);
 	line_add_number(&line, "pending",
 		core->state.sequence > report->sequence
 			? core->state.sequence - report->sequence

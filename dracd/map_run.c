@@ -8,48 +8,13 @@
 #include "dracd/cleanup.h"
 #include "dracd/guard.h"
 #include "dracd/map_file.h"
-#include "dracd/map_users.h"
+#include "dracd/map_rows.h"
 #include "dracd/map_worker_internal.h"
 
 enum {
 	GROUP_BITS = 16,     /* of an IPv6 address */
 	IN_PLACE_MAX = 5000, /* rows; for more the readers would have to wait too long */
 };
-
-/* Addresses copied from a snapshot, and whether each is admitted. */
-struct rows {
-	struct row {
-		struct address address;
-		bool admitted;
-	} * items;
-
-	size_t count, room;
-	struct text users; /* of a map that shows them: "a, b" with its NUL for each
-			      admitted row */
-	int error;         /* -ENOMEM sticks */
-};
-
-static void done_rows(struct rows *rows)
-{
-	free(rows->items);
-	free(rows->users.data);
-}
-
-static int add_row(struct rows *rows, const struct address *address, bool admitted)
-{
-	if (rows->count == rows->room) {
-		size_t room = rows->room ? rows->room * 2 : 64;
-		struct row *grown = reallocarray(rows->items, room, sizeof(*grown));
-
-		if (!grown)
-			return rows->error = -ENOMEM;
-		rows->items = grown;
-		rows->room = room;
-	}
-	rows->items[rows->count++] =
-		(struct row){.address = *address, .admitted = admitted};
-	return 0;
-}
 
 /* ---- the static file ---- */
 
@@ -95,7 +60,7 @@ static int refresh_static(struct map_worker *worker, bool *rebuild)
 /* The value of a row, NULL if it is to go.  A static row that refuses wins over a lease;
  * who logged in is no news where there is nobody to show. */
 static const char *choose_value(
-	const struct map_worker *worker, const struct row *row, const char *users)
+	const struct map_worker *worker, const struct map_row *row, const char *users)
 {
 	if (!row->admitted)
 		return NULL;
@@ -109,7 +74,8 @@ static const char *choose_value(
 
 /* Puts or deletes all keys of one row.  A static row of the same key comes back when the
  * lease is over. */
-static int apply_row(struct map_worker *worker, const struct row *row, const char *users)
+static int apply_row(
+	struct map_worker *worker, const struct map_row *row, const char *users)
 {
 	const char *chosen = choose_value(worker, row, users);
 	struct keys keys;
@@ -162,7 +128,7 @@ static bool is_admitted(const struct copy *copy, const struct lease *lease)
 /* Adds a lease that is admitted. */
 static int add_lease(struct copy *copy, const struct lease *lease)
 {
-	int r = add_row(copy->rows, &lease->address, true);
+	int r = rows_add(copy->rows, &lease->address, true);
 
 	if (r < 0 || !map_shows_users(copy->worker->settings.map))
 		return r;
@@ -183,7 +149,7 @@ static int copy_lease(const struct lease *lease, void *context)
  * that has a lease, its keys are put again. */
 static int add_end(struct copy *copy, const struct address *key)
 {
-	int r = add_row(copy->rows, key, false);
+	int r = rows_add(copy->rows, key, false);
 
 	if (copy->worker->settings.map->keys != KEY_POSTFIX || address_is_host(key) ||
 		address_is_ipv4(key))
@@ -265,7 +231,7 @@ static int copy_rows(struct map_worker *worker, struct copy *copy, uint64_t *ret
 		r = copy_delta(copy);
 		*rebuild = r >= 0 && is_large(copy);
 		if (*rebuild)
-			copy->rows->count = 0;
+			rows_clear(copy->rows);
 	}
 	if (r >= 0 && *rebuild)
 		r = table_each_lease(worker->reader, copy_lease, copy);
@@ -306,7 +272,21 @@ static int apply_rows(struct map_worker *worker, const struct rows *rows)
 	return r;
 }
 
-static int write_map(struct map_worker *worker, const struct rows *rows, bool rebuild)
+/* As the format likes them best. */
+static int apply_in_order(struct map_worker *worker, struct rows *rows)
+{
+	uint32_t *heads = rows_sort(rows, worker->map, worker->settings.map);
+	int r = heads ? 0 : -ENOMEM;
+
+	for (unsigned order = 0; order < MAP_ORDERS && r == 0; order++)
+		for (uint32_t i = heads[order]; i != ROWS_END && r == 0;
+			i = rows->items[i].next)
+			r = apply_row(worker, &rows->items[i], "");
+	free(heads);
+	return r;
+}
+
+static int write_map(struct map_worker *worker, struct rows *rows, bool rebuild)
 {
 	int r;
 
@@ -320,7 +300,8 @@ static int write_map(struct map_worker *worker, const struct rows *rows, bool re
 		r = map_begin_delta(worker->map, &worker->file);
 	}
 	if (r == 0)
-		r = apply_rows(worker, rows);
+		r = rebuild && map_has_order(worker->map) ? apply_in_order(worker, rows)
+							  : apply_rows(worker, rows);
 	if (r == 0)
 		return commit(worker, rebuild);
 	map_abort(worker->map);
@@ -361,7 +342,7 @@ static void note_publication(struct map_worker *worker, struct moment start)
 static int publish(struct map_worker *worker, struct config *config,
 	struct blocks *blocks, bool rebuild)
 {
-	_cleanup_(done_rows) struct rows rows = {0};
+	_cleanup_(rows_done) struct rows rows = {0};
 	struct copy copy = {
 		.worker = worker,
 		.rules = {.config = config, .blocks = blocks},

@@ -17,6 +17,7 @@ struct map_worker {
 	unsigned why;
 	uint64_t asked; /* how often somebody wanted to know the result */
 	uint64_t due;   /* boot clock: the earliest that somebody waits for */
+	uint64_t told;  /* boot clock: of the first change since the last run; 0: none */
 	bool stopping;
 	bool has_withdrawn; /* or tried to; the thread is ending */
 	struct config *config;

@@ -28,6 +28,7 @@ links_access = maps/access maps/refusals maps/key
 links_replace = maps/replace
 links_map_type = $(map_modules)
 links_map = $(map_modules)
+links_map_expect = dracd/map_expect
 links_map_file = $(map_modules)
 links_map_formats = $(map_modules)
 links_map_lmdb = $(map_modules)

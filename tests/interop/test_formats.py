@@ -21,6 +21,7 @@ from tests.site.stream import Stream
 LEASE = 8.0  # seconds; longer than it takes to ask all rows on a slow machine
 CONFIGURATION = f"lease_time = {LEASE:g}s\nmax_leases_per_user = 1000\nipv6_prefix = 128\n" + ask.SPECIAL
 WORKERS = 6
+ROUNDS = 6  # of a revocation within a session of Sendmail
 
 # What is looked up in these is a single address.
 NO_NETWORKS = {"sendmail-drac-hash", "sendmail-drac-btree", "exim-relayhosts"}
@@ -291,6 +292,24 @@ def open_sessions(site, cases, mtas, client):
                   (permit, refuse if mta in LIVE else permit))
 
 
+def revoked_in_session(site, mta, addresses):
+    """Sendmail notices a new file by whole seconds: a session begun in the second in which its file was written sees
+    a revocation of that second too, however often."""
+    moments = []
+    for _ in range(ROUNDS):
+        client = addresses.new("IPv6")
+        ask.control(site, "add", client, "--time", "5min")
+        ask.permitted(site, client, mta)
+        with site.session(client, mta) as session:
+            before = session.rcpt(sites.OUTSIDE)
+            assert (before.code, before.enhanced) == ask.PERMITTED, f"before: {before}"
+            ask.control(site, "revoke", client, "--hold", "0s")
+            after = session.rcpt(sites.OUTSIDE)
+            assert (after.code, after.enhanced) == ask.REFUSED[mta], f"after the revocation: {after}"
+        moments.append(int(time.time()))
+    assert len(set(moments)) < ROUNDS, "the machine is too slow for two rounds in a second"
+
+
 def readable(site):
     """The rows that the servers of this release can have, and for the others why not."""
     types = site.postfix.types()
@@ -321,6 +340,9 @@ def main():
         rows.tell(cases)
     cases.one("open sessions, all rows", open_sessions, site, cases,
               [mta for mta in mtas if not tried[0].failures[mta]], addresses.new("IPv4"))
+    for mta in mtas:
+        if mta.startswith("sendmail-") and mta in TOOLS:
+            cases.one(f"revocations within sessions, {ROUNDS} in a row, {mta}", revoked_in_session, site, mta, addresses)
     tried.append(networks(site, cases, mtas))
     for mta, reason in missing.items():
         cases.skip(f"formats, {mta}: this release's has {reason}")

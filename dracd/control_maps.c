@@ -109,6 +109,7 @@ static void send_map(struct session *session, size_t index)
 	line_add(&line, "name", map->name);
 	line_add(&line, "type", map_type_name(map->type));
 	line_add(&line, "keys", key_form_name(map->keys));
+	line_add(&line, "nul", map->nul == NUL_YES ? "yes" : "no");
 	line_add(&line, "path", map->path);
 	snprintf(file, sizeof(file), "%s%s", map->path, map_type_suffix(map->type));
 	line_add(&line, "file", file);
@@ -116,6 +117,9 @@ static void send_map(struct session *session, size_t index)
 	if (report->published_boot_usec)
 		line_add_number(&line, "published_ago_ms",
 			(now - report->published_boot_usec) / USEC_PER_MSEC);
+	if (report->slowest_usec)
+		line_add_number(
+			&line, "slowest_ms", report->slowest_usec / USEC_PER_MSEC);
 	line_add_number(&line, "pending",
 		core->state.sequence > report->sequence
 			? core->state.sequence - report->sequence

@@ -8,94 +8,21 @@
 #include "dracd/cleanup.h"
 #include "dracd/guard.h"
 #include "dracd/map_file.h"
-#include "dracd/map_users.h"
+#include "dracd/map_rows.h"
 #include "dracd/map_verify.h"
 #include "dracd/map_worker_internal.h"
 
 enum {
+	GROUP_BITS = 16,     /* of an IPv6 address */
 	IN_PLACE_MAX = 5000, /* rows; for more the readers would have to wait too long */
 };
-
-/* Addresses copied from a snapshot, and whether each is admitted. */
-struct rows {
-	struct row {
-		struct address address;
-		bool admitted;
-	} * items;
-
-	size_t count, room;
-	struct text users; /* of a map that shows them: "a, b" with its NUL for each
-			      admitted row */
-	int error;         /* -ENOMEM sticks */
-};
-
-static void done_rows(struct rows *rows)
-{
-	free(rows->items);
-	free(rows->users.data);
-}
-
-static int add_row(struct rows *rows, const struct address *address, bool admitted)
-{
-	if (rows->count == rows->room) {
-		size_t room = rows->room ? rows->room * 2 : 64;
-		struct row *grown = reallocarray(rows->items, room, sizeof(*grown));
-
-		if (!grown)
-			return rows->error = -ENOMEM;
-		rows->items = grown;
-		rows->room = room;
-	}
-	rows->items[rows->count++] =
-		(struct row){.address = *address, .admitted = admitted};
-	return 0;
-}
-
-/* ---- the static file ---- */
-
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
-	       a->st_size == b->st_size && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
-	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
-/* Reads the static file again if it is another one than before, and sets *rebuild then.
- * One that cannot be read leaves the rows of the last good one in force. */
-static int refresh_static(struct map_worker *worker, bool *rebuild)
-{
-	const char *path = worker->settings.map->static_path;
-	struct access_problem problem = {0};
-	struct access *access;
-	struct stat status;
-	int r;
-
-	worker->now.static_problem = NULL;
-	if (!path)
-		return 0;
-	if (stat(path, &status) < 0)
-		return -errno;
-	if (worker->access && same_file(&status, &worker->access_status))
-		return 0;
-	r = access_read(path, &access, &problem);
-	if (r < 0) {
-		worker->now.static_line = problem.line;
-		worker->now.static_problem = problem.text;
-		return r;
-	}
-	access_free(worker->access);
-	worker->access = access;
-	worker->access_status = status;
-	*rebuild = true;
-	return 0;
-}
 
 /* ---- from rows to keys ---- */
 
 /* The value of a row, NULL if it is to go.  A static row that refuses wins over a lease;
  * who logged in is no news where there is nobody to show. */
 static const char *choose_value(
-	const struct map_worker *worker, const struct row *row, const char *users)
+	const struct map_worker *worker, const struct map_row *row, const char *users)
 {
 	if (!row->admitted)
 		return NULL;
@@ -122,8 +49,8 @@ static int put_in_expect(struct map_worker *worker, const char *key, const char 
 
 /* Puts or deletes all keys of one row.  A static row of the same key comes back when the
  * lease is over. */
-static int apply_row(struct map_worker *worker, const struct row *row, const char *users,
-	row_sink *sink)
+static int apply_row(struct map_worker *worker, const struct map_row *row,
+	const char *users, row_sink *sink)
 {
 	const char *chosen = choose_value(worker, row, users);
 	struct keys keys;
@@ -173,7 +100,7 @@ static bool is_admitted(const struct copy *copy, const struct lease *lease)
 /* Adds a lease that is admitted. */
 static int add_lease(struct copy *copy, const struct lease *lease)
 {
-	int r = add_row(copy->rows, &lease->address, true);
+	int r = rows_add(copy->rows, &lease->address, true);
 
 	if (r < 0 || !map_shows_users(copy->worker->settings.map))
 		return r;
@@ -189,6 +116,29 @@ static int copy_lease(const struct lease *lease, void *context)
 	return is_admitted(copy, lease) ? add_lease(copy, lease) : 0;
 }
 
+/* Adds the end of a lease.  For Postfix the key of an IPv6 network with zero groups at
+ * its end ("2001:db8:1:") can also be one of the network a group longer or shorter; if
+ * that has a lease, its keys are put again. */
+static int add_end(struct copy *copy, const struct address *key)
+{
+	int r = rows_add(copy->rows, key, false);
+
+	if (copy->worker->settings.map->keys != KEY_POSTFIX || address_is_host(key) ||
+		address_is_ipv4(key))
+		return r;
+	for (unsigned i = 0; i < 2 && r >= 0; i++) {
+		struct address other = *key;
+		struct lease lease;
+
+		other.length = (uint8_t)(i == 0 ? key->length + GROUP_BITS
+						: key->length - GROUP_BITS);
+		r = table_read_lease(copy->worker->reader, &other, &lease);
+		if (r == 0 && is_admitted(copy, &lease))
+			r = add_lease(copy, &lease);
+	}
+	return r < 0 ? r : 0;
+}
+
 static int copy_change(const struct address *key, void *context)
 {
 	struct copy *copy = context;
@@ -199,7 +149,7 @@ static int copy_change(const struct address *key, void *context)
 		return r;
 	if (r == 0 && is_admitted(copy, &lease))
 		return add_lease(copy, &lease);
-	return add_row(copy->rows, key, false);
+	return add_end(copy, key);
 }
 
 static int copy_end(const struct expiry *row, void *context)
@@ -209,7 +159,7 @@ static int copy_end(const struct expiry *row, void *context)
 	if (row->deadline_boot_usec > copy->now.boot_usec)
 		return TABLE_NOT_FOUND; /* nonzero: the walk ends */
 	copy->last = *row;
-	return add_row(copy->rows, &row->key, false);
+	return add_end(copy, &row->key);
 }
 
 /* True if the file cannot be brought up to date by a delta. */
@@ -261,7 +211,7 @@ static int copy_rows(struct map_worker *worker, struct copy *copy, uint64_t *ret
 		r = copy_delta(copy);
 		*rebuild = r >= 0 && is_large(copy);
 		if (*rebuild)
-			copy->rows->count = copy->rows->users.length = 0;
+			rows_clear(copy->rows);
 	}
 	if (r >= 0 && *rebuild)
 		r = table_each_lease(worker->reader, copy_lease, copy);
@@ -304,7 +254,21 @@ static int apply_rows(struct map_worker *worker, const struct rows *rows, row_si
 	return r;
 }
 
-static int write_map(struct map_worker *worker, const struct rows *rows, bool rebuild)
+/* As the format likes them best. */
+static int apply_in_order(struct map_worker *worker, struct rows *rows)
+{
+	uint32_t *heads = rows_sort(rows, worker->map, worker->settings.map);
+	int r = heads ? 0 : -ENOMEM;
+
+	for (unsigned order = 0; order < MAP_ORDERS && r == 0; order++)
+		for (uint32_t i = heads[order]; i != ROWS_END && r == 0;
+			i = rows->items[i].next)
+			r = apply_row(worker, &rows->items[i], "", put_in_map);
+	free(heads);
+	return r;
+}
+
+static int write_map(struct map_worker *worker, struct rows *rows, bool rebuild)
 {
 	int r;
 
@@ -318,7 +282,9 @@ static int write_map(struct map_worker *worker, const struct rows *rows, bool re
 		r = map_begin_delta(worker->map, &worker->file);
 	}
 	if (r == 0)
-		r = apply_rows(worker, rows, put_in_map);
+		r = rebuild && map_has_order(worker->map)
+			    ? apply_in_order(worker, rows)
+			    : apply_rows(worker, rows, put_in_map);
 	if (r == 0)
 		return commit(worker, rebuild);
 	map_abort(worker->map);
@@ -377,7 +343,7 @@ static int fill_expect(struct map_worker *worker, const struct rows *rows)
 static int publish(struct map_worker *worker, struct config *config,
 	struct blocks *blocks, bool rebuild)
 {
-	_cleanup_(done_rows) struct rows rows = {0}, all = {0};
+	_cleanup_(rows_done) struct rows rows = {0}, all = {0};
 	struct copy copy = {
 		.worker = worker,
 		.rules = {.config = config, .blocks = blocks},
@@ -471,7 +437,7 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 		return 0; /* no directory, no map */
 	if (r < 0)
 		return r;
-	worker->now.static_error = refresh_static(worker, &rebuild);
+	worker->now.static_error = map_refresh_static(worker, &rebuild);
 	worker->now.has_static = worker->access != NULL;
 	if (rebuild)
 		worker->has_spare = false;

@@ -1,6 +1,7 @@
 /* A map worker's thread: when it runs, and how it is told to. */
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -139,16 +140,39 @@ static void run_check(struct map_worker *worker)
 		worker->why |= WAKE_REBUILD | WAKE_ENDS;
 }
 
+/* How long the change that waited longest has waited.  After a failure it still waits. */
+static void note_lag(struct map_worker *worker, uint64_t since)
+{
+	uint64_t now = clock_now().boot_usec;
+
+	if (since == 0)
+		return;
+	if (worker->now.error)
+		worker->told = since;
+	else if (now - since > worker->now.slowest_usec)
+		worker->now.slowest_usec = now - since;
+}
+
+/* As ps(1) and top(1) show it. */
+static void name_thread(const struct map_worker *worker)
+{
+	char name[16]; /* prctl(2) */
+
+	snprintf(name, sizeof(name), "map %.11s", worker->settings.map->name);
+	(void)pthread_setname_np(pthread_self(), name);
+}
+
 static void *run_worker(void *argument)
 {
 	struct map_worker *worker = argument;
 	unsigned why;
 
+	name_thread(worker);
 	pthread_mutex_lock(&worker->lock);
 	while ((why = next_reason(worker))) {
 		struct config *config;
 		struct blocks *blocks;
-		uint64_t answered;
+		uint64_t answered, told;
 
 		if (why == WAKE_CHECK) {
 			run_check(worker);
@@ -156,6 +180,8 @@ static void *run_worker(void *argument)
 		}
 		answered = worker->now.answered;
 		worker->now.answered = worker->asked;
+		told = worker->told;
+		worker->told = 0;
 		config = config_ref(worker->config);
 		blocks = blocks_ref(worker->blocks);
 		pthread_mutex_unlock(&worker->lock);
@@ -167,6 +193,8 @@ static void *run_worker(void *argument)
 		if (why & WAKE_VERIFY &&
 			worker->now.verified.result == MAP_VERIFIED_STOPPED)
 			verify_again(worker, answered);
+		if (!(why & WAKE_VERIFY)) /* which takes its own time */
+			note_lag(worker, told);
 		worker->report = worker->now;
 		if (why & WAKE_WITHDRAW || (why & WAKE_LEAVE && worker->now.error == 0))
 			break;
@@ -255,6 +283,8 @@ void map_worker_wake(struct map_worker *worker, unsigned why, uint64_t due,
 	worker->config = config_ref(config);
 	worker->blocks = blocks_ref(blocks);
 	worker->why |= why & ~(unsigned)(WAKE_RETRY | WAKE_ASKED);
+	if (why & WAKE_CHANGES && worker->told == 0)
+		worker->told = clock_now().boot_usec;
 	if (why & WAKE_ASKED)
 		worker->asked++;
 	if (why & WAKE_RETRY)

@@ -59,6 +59,7 @@ struct map_report {
 	uint64_t published_boot_usec;
 	uint64_t published_wall_usec;
 	uint64_t duration_usec; /* of the last publication */
+	uint64_t slowest_usec;  /* that a change had to wait for its publication */
 	uint64_t entries;
 	uint64_t unexpressed; /* leases that this map cannot hold, since the last rebuild
 			       */

@@ -17,6 +17,7 @@ struct map_worker {
 	unsigned why;
 	uint64_t asked; /* how often somebody wanted to know the result */
 	uint64_t due;   /* boot clock: the earliest that somebody waits for */
+	uint64_t told;  /* boot clock: of the first change since the last run; 0: none */
 	bool stopping;
 	bool has_withdrawn; /* or tried to; the thread is ending */
 	struct config *config;
@@ -47,6 +48,11 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 /* The same, without looking at anything but the table. */
 int map_publish(struct map_worker *worker, struct config *config, struct blocks *blocks,
 	bool rebuild) __attribute__((warn_unused_result));
+
+/* Reads the static file again if it is another one than before, and sets *rebuild then.
+ * One that cannot be read leaves the rows of the last good one in force. */
+int map_refresh_static(struct map_worker *worker, bool *rebuild)
+	__attribute__((warn_unused_result));
 
 /* Looks whether the file in place is the one that was published; if not, true, and
  * worker->now tells what was found. */

@@ -46,6 +46,8 @@ struct map_format {
 
 	int (*open)(const struct map_format *format, const struct map_work *work,
 		void **ret_writer);
+	/* Of a rebuild: see map_order(); NULL: the order makes no difference. */
+	unsigned (*order)(struct map_bytes key);
 	int (*put)(void *writer, struct map_bytes key, struct map_bytes value);
 	int (*remove)(void *writer, struct map_bytes key);
 

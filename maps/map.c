@@ -316,6 +316,16 @@ static bool can_hold(const struct map *map, const char *text)
 	return can;
 }
 
+bool map_has_order(const struct map *map)
+{
+	return map->format->order != NULL;
+}
+
+unsigned map_order(const struct map *map, const char *key)
+{
+	return map->format->order(to_bytes(map, key));
+}
+
 int map_put(struct map *map, const char *key, const char *value)
 {
 	if (!map->writer || !can_hold(map, key) || !can_hold(map, value))

@@ -107,6 +107,15 @@ int map_begin_rebuild(struct map *map) __attribute__((warn_unused_result));
 int map_begin_delta(struct map *map, const struct map_identity *expected)
 	__attribute__((warn_unused_result));
 
+enum {
+	MAP_ORDERS = 8192,
+};
+
+/* Rows put into a rebuild by rising order, which is less than MAP_ORDERS, are written in
+ * the least time; it is no error to put them otherwise.  False: any order will do. */
+bool map_has_order(const struct map *map);
+unsigned map_order(const struct map *map, const char *key);
+
 /* Within a change.  Putting a key that is there replaces its value, deleting one that is
  * not there is a success; of several changes to one key the last one counts.  After a
  * failure only map_abort() is of use.  -EINVAL: an empty key or value, one that the

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -172,6 +173,20 @@ static int bdb_remove(void *pointer, struct map_bytes key)
 	return r == DB_NOTFOUND ? 0 : translate(r);
 }
 
+/* In which bucket of a large hash the key will be, or near which: the low bits of what
+ * libdb calculates (FNV-1, from 0).  One by one in that order they meet pages that are
+ * still in the processor's caches, and the file is built in two thirds of the time.  Were
+ * libdb to calculate something else, the file would be as good. */
+static unsigned hash_order(struct map_bytes key)
+{
+	const unsigned char *octets = key.data;
+	uint32_t hash = 0;
+
+	for (size_t i = 0; i < key.size; i++)
+		hash = hash * 16777619U ^ octets[i];
+	return hash % MAP_ORDERS;
+}
+
 static void bdb_discard(void *pointer)
 {
 	struct bdb_writer *writer = pointer;
@@ -227,12 +242,12 @@ static int bdb_scan(const struct map_format *format, const char *path,
 	return r;
 }
 
-#define BDB_FORMAT(type)                                                                 \
+#define BDB_FORMAT(type, key_order)                                                      \
 	{                                                                                \
-		.variant = (type), .style = MAP_EDITS, .open = bdb_open, .put = bdb_put, \
-		.remove = bdb_remove, .finish = bdb_finish, .discard = bdb_discard,      \
-		.scan = bdb_scan,                                                        \
+		.variant = (type), .order = (key_order), .style = MAP_EDITS,             \
+		.open = bdb_open, .put = bdb_put, .remove = bdb_remove,                  \
+		.finish = bdb_finish, .discard = bdb_discard, .scan = bdb_scan,          \
 	}
 
-const struct map_format map_format_hash = BDB_FORMAT(DB_HASH);
-const struct map_format map_format_btree = BDB_FORMAT(DB_BTREE);
+const struct map_format map_format_hash = BDB_FORMAT(DB_HASH, hash_order);
+const struct map_format map_format_btree = BDB_FORMAT(DB_BTREE, NULL);

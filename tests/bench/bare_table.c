@@ -3,9 +3,13 @@
  * transaction the rows "leases" and "expiry" of BATCH people (person.h), with the octets
  * that dracd writes.  No share of a user, no state row, no socket, no thread, no log.
  *
- *   bare_table DIRECTORY full|process BATCH SECONDS FIRST COUNT
+ *   bare_table DIRECTORY full|process BATCH SECONDS FIRST COUNT [RATE]
  *
- * Prints "ROWS SECONDS P50_USEC", the last of a commit.
+ * With RATE so many people log in in a second: a transaction has those who are due when
+ * it begins, at most BATCH.
+ *
+ * Prints "ROWS SECONDS P50_USEC P99_USEC": of a commit; with RATE of a login, from when
+ * it was due to the end of its commit.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +22,7 @@
 enum {
 	MAX_LEASES = 4000000, /* as tests/bench/daemon.py, for the same size of the map */
 	MAX_READERS = 126,    /* as state.c */
-	COMMITS_MAX = 1 << 22,
+	TIMES_MAX = 1 << 22,
 	LEASE_SECONDS = 1800,
 };
 
@@ -26,8 +30,9 @@ struct bare {
 	MDB_env *env;
 	MDB_dbi leases, expiry;
 	uint32_t first, count, batch;
-	uint32_t rows, commits;
-	uint64_t commit_nsec[COMMITS_MAX];
+	uint32_t rows, times;
+	uint64_t start_nsec, period_nsec; /* of the first login; 0: as fast as it goes */
+	uint64_t nsec[TIMES_MAX];
 };
 
 static void must(int mdb_result, const char *what)
@@ -76,19 +81,47 @@ static void put(MDB_txn *txn, struct bare *bare, const struct lease *lease)
 	must(mdb_put(txn, bare->expiry, &expiry, &empty, 0), "mdb_put");
 }
 
+/* When the login of a row is due. */
+static uint64_t due_nsec(const struct bare *bare, uint32_t row)
+{
+	return bare->start_nsec + row * bare->period_nsec;
+}
+
+static void wait_until(uint64_t nsec)
+{
+	struct timespec until = {
+		.tv_sec = (time_t)(nsec / 1000000000U),
+		.tv_nsec = (long)(nsec % 1000000000U),
+	};
+
+	(void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
 static void commit_batch(struct bare *bare)
 {
-	uint64_t start = now_nsec();
+	uint32_t first = bare->rows;
+	uint64_t start, end;
 	MDB_txn *txn;
 
+	if (bare->period_nsec)
+		wait_until(due_nsec(bare, first));
+	start = now_nsec();
 	must(mdb_txn_begin(bare->env, NULL, 0, &txn), "mdb_txn_begin");
-	for (uint32_t i = 0; i < bare->batch && bare->rows < bare->count; i++) {
+	for (uint32_t i = 0;
+		i < bare->batch && bare->rows < bare->count &&
+		(i == 0 || !bare->period_nsec || due_nsec(bare, bare->rows) <= start);
+		i++) {
 		struct lease lease = lease_of(bare->first + bare->rows++);
 
 		put(txn, bare, &lease);
 	}
 	must(mdb_txn_commit(txn), "mdb_txn_commit");
-	bare->commit_nsec[bare->commits++] = now_nsec() - start;
+	end = now_nsec();
+	if (!bare->period_nsec)
+		bare->nsec[bare->times++] = end - start;
+	for (uint32_t row = first; bare->period_nsec && row < bare->rows; row++)
+		if (bare->times < TIMES_MAX)
+			bare->nsec[bare->times++] = end - due_nsec(bare, row);
 }
 
 static int compare(const void *left, const void *right)
@@ -117,9 +150,9 @@ int main(int argc, char *argv[])
 		.max_leases = MAX_LEASES,
 		.max_readers = MAX_READERS,
 	};
-	uint64_t start, end;
+	uint64_t end;
 
-	if (argc != 7)
+	if (argc < 7 || argc > 8)
 		must(MDB_INVALID, "arguments");
 	settings.directory = argv[1];
 	settings.durability =
@@ -127,17 +160,20 @@ int main(int argc, char *argv[])
 	bare.batch = (uint32_t)strtoul(argv[3], NULL, 10);
 	bare.first = (uint32_t)strtoul(argv[5], NULL, 10);
 	bare.count = (uint32_t)strtoul(argv[6], NULL, 10);
+	if (argc == 8)
+		bare.period_nsec = 1000000000U / strtoul(argv[7], NULL, 10);
 	open_env(&bare, &settings);
-	start = now_nsec();
-	end = start + (uint64_t)(strtod(argv[4], NULL) * 1e9);
-	while (now_nsec() < end && bare.rows < bare.count && bare.commits < COMMITS_MAX)
+	bare.start_nsec = now_nsec();
+	end = bare.start_nsec + (uint64_t)(strtod(argv[4], NULL) * 1e9);
+	while (now_nsec() < end && bare.rows < bare.count && bare.times < TIMES_MAX)
 		commit_batch(&bare);
 	end = now_nsec();
 	mdb_env_close(bare.env);
-	if (bare.commits == 0)
+	if (bare.times == 0)
 		must(MDB_INVALID, "no commit");
-	qsort(bare.commit_nsec, bare.commits, sizeof(bare.commit_nsec[0]), compare);
-	printf("%u %.6f %.1f\n", bare.rows, (double)(end - start) / 1e9,
-		(double)bare.commit_nsec[bare.commits / 2] / 1e3);
+	qsort(bare.nsec, bare.times, sizeof(bare.nsec[0]), compare);
+	printf("%u %.6f %.1f %.1f\n", bare.rows, (double)(end - bare.start_nsec) / 1e9,
+		(double)bare.nsec[bare.times / 2] / 1e3,
+		(double)bare.nsec[bare.times - 1 - bare.times / 100] / 1e3);
 	return EXIT_SUCCESS;
 }

@@ -1,6 +1,6 @@
 """The figures of the benchmarks: the one list of their names.
 
-    python3 -m tests.bench.figures <OUTPUT      fails when a figure is missing in OUTPUT
+    python3 -m tests.bench.figures [quick] <OUTPUT      fails when a figure is missing in OUTPUT
 """
 
 import statistics
@@ -38,6 +38,44 @@ FIGURES = {  # name: (unit, goal or "", what)
     "slow_disk_grants_per_fsync_writes": ("logins", "", "the same if writes with O_DSYNC take 10 ms longer too"),
 }
 
+MAP_COUNTS = (1000, 10000, 100000, 1000000)
+for _count in MAP_COUNTS:
+    for _kind in ("hash", "btree", "lmdb", "cdb", "iplsearch"):
+        FIGURES[f"publish_one_{_kind}_{_count}"] = (
+            "ms", "", f"{_kind} map of {_count} rows: from the commit of one new lease to the file in place")
+        FIGURES[f"rebuild_{_kind}_{_count}"] = ("ms", "", f"{_kind} map of {_count} rows: from the table, synced")
+        if _kind != "iplsearch":
+            FIGURES[f"rebuild_vs_postmap_{_kind}_{_count}"] = (
+                "ratio", ">= 1.5" if _count == 1000000 else "", "postmap on the same keys, shuffled / that")
+FIGURES["publish_one_vs_rebuild_hash_1000000"] = ("ratio", ">= 20", "our best rebuild / one new lease, both synced")
+FIGURES["publish_one_lmdb_growth"] = ("ratio", "<= 5", "one new lease with 1,000,000 rows / with 1,000")
+
+for _level in ("full", "process"):
+    for _end, _after in (("stop", "an orderly stop"), ("kill", "SIGKILL")):
+        FIGURES[f"start_lookup_ms_{_level}_{_end}"] = (
+            "ms", "<= 1000", f"1,000,000 leases, durability = {_level}, after {_after}: from the start to an answer")
+        FIGURES[f"start_ready_ms_{_level}_{_end}"] = ("ms", "<= 4000", "to READY, with an lmdb and a hash map")
+FIGURES.update({
+    "rss_mib_1m": ("MiB", "", "resident memory of dracd with 1,000,000 leases and these maps, when READY (VmRSS)"),
+    "rss_anon_mib_1m": ("MiB", "", "of which its own (RssAnon)"),
+    "ends_lookup_p99_ms": ("ms", "<= 5", "all leases end in one instant, 100 logins a second, lmdb and hash map:"
+                                         " 99th percentile of lookups from then on (1,000,000 leases)"),
+    "ends_lookup_max_ms": ("ms", "", "the longest of them"),
+    "login_p99_ms_load": ("ms", "", "1,000 logins a second, 100,000 live leases, 60 s, full, hash, lmdb and iplsearch"
+                                    " maps, policy: 99th percentile of a login from when it was due"),
+    "bare_lmdb_p99_ms_load": ("ms", "", "the same of a bare LMDB loop, right after"),
+    "login_p99_over_bare_ms": ("ms", "<= 20", "the difference"),
+    "lookup_p99_ms_load": ("ms", "<= 2", "99th percentile of a policy lookup meanwhile"),
+    "rss_mib_load": ("MiB", "", "resident memory at the end"),
+    "rss_growth_load": ("ratio", "<= 1.05", "that / the one after 20 s"),
+})
+for _kind in ("hash", "lmdb", "iplsearch"):
+    FIGURES[f"load_slowest_ms_{_kind}"] = ("ms", "", f"longest time from a commit to its publication, {_kind}")
+    FIGURES[f"load_written_mb_per_s_{_kind}"] = ("MB/s", "", "octets written for that map, in a second")
+
+# What `make bench-quick` has no time for.
+NOT_QUICK = ("_100000", "_1000000", "_1m", "publish_one_lmdb_growth", "_stop", "_kill")
+
 
 def say(name, value):
     """Print a figure."""
@@ -62,7 +100,8 @@ def note(text):
 def main():
     """Compare the names in a finished output with the list."""
     printed = {line.split()[1] for line in sys.stdin if line.startswith("BENCH ")}
-    missing, unknown = sorted(set(FIGURES) - printed), sorted(printed - set(FIGURES))
+    wanted = {name for name in FIGURES if sys.argv[1:] != ["quick"] or not name.endswith(NOT_QUICK)}
+    missing, unknown = sorted(wanted - printed), sorted(printed - set(FIGURES))
     for name in missing:
         print(f"figures: {name} was not printed")
     for name in unknown:

@@ -37,6 +37,13 @@ def run(name, *arguments):
     return [float(word) for word in output.split()]
 
 
+def memory_of(pid):
+    """Octets that /proc/PID/status tells of, by the names there."""
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        words = (line.split() for line in file)
+        return {line[0].rstrip(":"): int(line[1]) * 1024 for line in words if line[2:] == ["kB"]}
+
+
 @contextlib.contextmanager
 def directory():
     """A directory on the file system of build/, gone afterwards."""
@@ -67,9 +74,9 @@ def server(words, path, log, environment=None):
 
 
 class Dracd:
-    """A daemon without maps, whose reporter is whoever runs the benchmarks."""
+    """A daemon whose reporter is whoever runs the benchmarks, without maps unless `more` has them."""
 
-    def __init__(self, folder, durability, leases=LEASES_MAX, environment=None):
+    def __init__(self, folder, durability, leases=LEASES_MAX, environment=None, more=""):
         self.folder = folder
         self._environment = environment
         self._people = 0
@@ -78,6 +85,7 @@ class Dracd:
         os.makedirs(f"{folder}/state")
         with open(f"{folder}/drac.conf", "w", encoding="utf-8") as file:
             file.write(_CONFIGURATION.format(uid=os.getuid(), durability=durability, leases=leases, directory=folder))
+            file.write(more)
 
     def __enter__(self):
         words = [f"{BUILD}/dracd/dracd", "-c", f"{self.folder}/drac.conf"]
@@ -97,16 +105,15 @@ class Dracd:
         return [int(number) for number in run("table_size", f"{self.folder}/state/table")]
 
     def memory(self, field):
-        """Octets of a field of /proc/PID/status."""
-        with open(f"/proc/{self.pid}/status", encoding="utf-8") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith(field + ":"))
+        """Octets of a field of memory_of()."""
+        return memory_of(self.pid)[field]
 
     def skip_people(self, count):
         """The next logins are of other people: these are asked for, and not to be found."""
         self._people += count
 
-    def login(self, connections, seconds, count=1 << 22):
+    def login(self, connections, seconds, count=1 << 22, options=()):
         """New people log in; returns the numbers of clients.c, the first of which is how many did."""
-        answers = run("clients", "login", self.path("report"), connections, seconds, self._people, count)
+        answers = run("clients", "login", self.path("report"), connections, seconds, self._people, count, *options)
         self._people += int(answers[0])
         return answers

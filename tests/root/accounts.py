@@ -33,6 +33,7 @@ state_directory = "{{dir}}/state"
 report_socket = "{{dir}}/report"
 control_socket = "{{dir}}/control"
 lookup policy {{{{ protocol = policy path = "{{dir}}/policy" group = "{CONTROL_GROUP}" }}}}
+lookup plain {{{{ protocol = plain path = "{{dir}}/plain" group = "{CONTROL_GROUP}" }}}}
 lookup map {{{{ protocol = socketmap path = "{{dir}}/socketmap" group = "{CONTROL_GROUP}" }}}}
 """
 

@@ -110,6 +110,7 @@ class Networks(Sessions):
         self.assertGreater(int(fields(answer)["left_ms"]), 7100000)
 
 
+@unittest.skipIf("nobdb" in os.environ.get("B", ""), "built without Berkeley DB")
 class Map(Sessions):
     config = 'map m {{ type = hash keys = postfix path = "{dir}/state/m" }}\n'
 

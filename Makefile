@@ -125,14 +125,22 @@ $(ASKER): $B/tests/asker/asker.o
 # cmocka 2 (Debian testing) deprecates assertions for which cmocka 1 (Debian 12) has no other name.
 $(unit_programs:%=%.o): all_cflags += -Wno-deprecated-declarations
 
-unit: $(unit_programs) $(PROGRAMS) $(ASKER) bench-programs
+READER := $B/tests/reader/reader
+$(READER): $B/tests/reader/reader.o
+	$(CC) $(all_ldflags) -o $@ $^ $(shell $(PKG_CONFIG) --libs lmdb) $(maps_libs)
+
+unit: $(unit_programs) $(PROGRAMS) $(ASKER) $(READER) bench-programs
 
 ifeq (1,$(COVERAGE))
-$(unit_programs) $(PROGRAMS) $(ASKER): $B/tests/coverage/exit.o
+$(unit_programs) $(PROGRAMS) $(ASKER) $(READER): $B/tests/coverage/exit.o
 endif
 
 check-unit: unit
 	@B=$B tests/run-unit
+
+# The full run of what check-unit does with a few hundred publications: some 20 minutes.
+readers: unit
+	@B=$B READERS_PUBLICATIONS=100000 PYTHONPATH=tests/scenario:. python3 -m unittest -v test_readers
 
 check: packages
 	@$(MAKE) --no-print-directory all
@@ -274,7 +282,7 @@ help:
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
 
-.PHONY: all differential bench bench-quick bench-programs fuzz unit check-unit check coverage coverage-run demo \
+.PHONY: readers all differential bench bench-quick bench-programs fuzz unit check-unit check coverage coverage-run demo \
 	interop interop-all compatibility packages lint format-check format layers man-lint install uninstall dist clean \
 	distclean help
 .DELETE_ON_ERROR:

@@ -229,7 +229,7 @@ static void done_rejudge(struct store_op *op)
 }
 
 /* Ends live leases that the new lists refuse; until it is done they are refused anyway.
- * It also tells the store whether the feed is to have the users. */
+ * It also tells the store what the feed is to have. */
 static void rejudge(struct core *core)
 {
 	struct store_op *op = store_op_new(STORE_REJUDGE, done_rejudge, core);
@@ -246,7 +246,8 @@ int core_set_config(struct core *core, struct config *config)
 {
 	bool lists = !prefix_set_equal(&core->config->deny, &config->deny) ||
 		     !prefix_set_equal(&core->config->never_lease, &config->never_lease);
-	bool users = config_shows_users(core->config) != config_shows_users(config);
+	bool feed = config_shows_users(core->config) != config_shows_users(config) ||
+		    (core->config->map_count == 0 && config->map_count > 0);
 	int r;
 
 	r = publisher_set_config(
@@ -258,7 +259,7 @@ int core_set_config(struct core *core, struct config *config)
 	core->config = config;
 	note_leaving(core);
 	(void)core_refresh_own(core); /* tried again within a minute */
-	if (lists || users)
+	if (lists || feed)
 		rejudge(core);
 	return 0;
 }

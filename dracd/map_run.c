@@ -17,45 +17,6 @@ enum {
 	IN_PLACE_MAX = 10000, /* rows; for more the readers would have to wait too long */
 };
 
-/* ---- the static file ---- */
-
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
-	       a->st_size == b->st_size && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
-	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
-/* Reads the static file again if it is another one than before, and sets *rebuild then.
- * One that cannot be read leaves the rows of the last good one in force. */
-static int refresh_static(struct map_worker *worker, bool *rebuild)
-{
-	const char *path = worker->settings.map->static_path;
-	struct access_problem problem = {0};
-	struct access *access;
-	struct stat status;
-	int r;
-
-	worker->now.static_problem = NULL;
-	if (!path)
-		return 0;
-	if (stat(path, &status) < 0)
-		return -errno;
-	if (worker->access && same_file(&status, &worker->access_status))
-		return 0;
-	r = access_read(path, &access, &problem);
-	if (r < 0) {
-		worker->now.static_line = problem.line;
-		worker->now.static_problem = problem.text;
-		return r;
-	}
-	access_free(worker->access);
-	worker->access = access;
-	worker->access_status = status;
-	*rebuild = true;
-	return 0;
-}
-
 /* ---- from rows to keys ---- */
 
 /* The value of a row, NULL if it is to go.  A static row that refuses wins over a lease;
@@ -477,7 +438,7 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 		return 0; /* no directory, no map */
 	if (r < 0)
 		return r;
-	worker->now.static_error = refresh_static(worker, &rebuild);
+	worker->now.static_error = map_refresh_static(worker, &rebuild);
 	worker->now.has_static = worker->access != NULL;
 	if (rebuild)
 		worker->has_spare = false;

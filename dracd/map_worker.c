@@ -172,8 +172,7 @@ static void *run_worker(void *argument)
 	while ((why = next_reason(worker))) {
 		struct config *config;
 		struct blocks *blocks;
-		uint64_t told;
-		uint64_t answered;
+		uint64_t answered, told;
 
 		if (why == WAKE_CHECK) {
 			run_check(worker);
@@ -191,10 +190,11 @@ static void *run_worker(void *argument)
 		blocks_unref(blocks);
 		pthread_mutex_lock(&worker->lock);
 		plan_retry(worker, why);
-		note_lag(worker, told);
 		if (why & WAKE_VERIFY &&
 			worker->now.verified.result == MAP_VERIFIED_STOPPED)
 			verify_again(worker, answered);
+		if (!(why & WAKE_VERIFY)) /* which takes its own time */
+			note_lag(worker, told);
 		worker->report = worker->now;
 		if (why & WAKE_WITHDRAW || (why & WAKE_LEAVE && worker->now.error == 0))
 			break;

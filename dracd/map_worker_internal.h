@@ -49,6 +49,11 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 int map_publish(struct map_worker *worker, struct config *config, struct blocks *blocks,
 	bool rebuild) __attribute__((warn_unused_result));
 
+/* Reads the static file again if it is another one than before, and sets *rebuild then.
+ * One that cannot be read leaves the rows of the last good one in force. */
+int map_refresh_static(struct map_worker *worker, bool *rebuild)
+	__attribute__((warn_unused_result));
+
 /* Looks whether the file in place is the one that was published; if not, true, and
  * worker->now tells what was found. */
 bool map_check(struct map_worker *worker);

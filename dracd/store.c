@@ -152,6 +152,8 @@ static int apply_op(struct store *store, struct store_op *op)
 	case STORE_FLUSH:
 		return table_end_all(table, &op->ended);
 	case STORE_REJUDGE:
+		if (op->config->map_count > 0)
+			table_feed_changes(table);
 		table_feed_users(table, config_shows_users(op->config));
 		return table_end_unless(table, is_admitted, op, &op->ended);
 	case STORE_TRIM:

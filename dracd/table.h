@@ -102,6 +102,9 @@ int table_renew(struct table *table, const struct address *key, const struct log
 	uint64_t usec, struct moment renewal_time, struct table_grant *ret)
 	__attribute__((warn_unused_result));
 
+/* From now on as if settings.feed_changes had been true; what was before is not fed. */
+void table_feed_changes(struct table *table);
+
 /* As settings.feed_users, from now on. */
 void table_feed_users(struct table *table, bool feed);
 

@@ -77,6 +77,11 @@ static int append_change(struct table *table, const struct address *key)
 		sizeof(encoded));
 }
 
+void table_feed_changes(struct table *table)
+{
+	table->settings.feed_changes = true;
+}
+
 void table_feed_users(struct table *table, bool feed)
 {
 	table->settings.feed_users = feed;

@@ -1,0 +1,39 @@
+/* The static file of a map, which the administrator writes. */
+#include <errno.h>
+
+#include "dracd/map_worker_internal.h"
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+	       a->st_size == b->st_size && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+int map_refresh_static(struct map_worker *worker, bool *rebuild)
+{
+	const char *path = worker->settings.map->static_path;
+	struct access_problem problem = {0};
+	struct access *access;
+	struct stat status;
+	int r;
+
+	worker->now.static_problem = NULL;
+	if (!path)
+		return 0;
+	if (stat(path, &status) < 0)
+		return -errno;
+	if (worker->access && same_file(&status, &worker->access_status))
+		return 0;
+	r = access_read(path, &access, &problem);
+	if (r < 0) {
+		worker->now.static_line = problem.line;
+		worker->now.static_problem = problem.text;
+		return r;
+	}
+	access_free(worker->access);
+	worker->access = access;
+	worker->access_status = status;
+	*rebuild = true;
+	return 0;
+}

@@ -320,6 +320,8 @@ def readable(site):
             missing[mta] = "no Berkeley DB" if name in ("hash", "btree") else f"no {name}"
         if mta.startswith("exim-dbm") and not exim.has_berkeley_db(site.roots):
             missing[mta] = "no Berkeley DB"
+        if "nobdb" in site.release.programs and any(f"type = {kind} " in map_line(mta) for kind in ("hash", "btree")):
+            missing[mta] = "no Berkeley DB in dracd"
     return [mta for mta in sites.FORMAT_PORTS if mta not in missing], missing
 
 
@@ -331,8 +333,8 @@ def main():
     mtas, missing = readable(site)
     site.dracd.configure(CONFIGURATION + lookups() + "".join(map(map_line, mtas)))
     site.dracd.start()
-    site.start(*(dovecot for dovecot in site.dovecots if dovecot.mode == "serve"),
-               site.postfix, *site.sendmails, *site.more_sendmails, site.exim)
+    site.start(*(dovecot for dovecot in site.dovecots if dovecot.mode == "serve"), site.postfix, site.exim,
+               *(server for server in site.sendmails + site.more_sendmails if server.name in mtas))
     fill(site)
     tried = [Rows(site, family, mtas, addresses.new(family), addresses.new(family)) for family in ask.FAMILIES]
     cases.one("all rows, IPv4 and IPv6", live, site, tried, 128)
@@ -345,7 +347,7 @@ def main():
             cases.one(f"revocations within sessions, {ROUNDS} in a row, {mta}", revoked_in_session, site, mta, addresses)
     tried.append(networks(site, cases, mtas))
     for mta, reason in missing.items():
-        cases.skip(f"formats, {mta}: this release's has {reason}")
+        cases.skip(f"formats, {mta}: {reason} on {site.release.title()}")
     facts.write("formats", site, [
         {"mta": mta, "missing": missing.get(mta),
          "addresses": [rows.family for rows in tried if mta in rows.failures and not rows.failures[mta]]}

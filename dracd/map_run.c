@@ -13,8 +13,8 @@
 #include "dracd/map_worker_internal.h"
 
 enum {
-	GROUP_BITS = 16,     /* of an IPv6 address */
-	IN_PLACE_MAX = 5000, /* rows; for more the readers would have to wait too long */
+	GROUP_BITS = 16,      /* of an IPv6 address */
+	IN_PLACE_MAX = 10000, /* rows; for more the readers would have to wait too long */
 };
 
 /* ---- from rows to keys ---- */
@@ -166,7 +166,8 @@ static int copy_end(const struct expiry *row, void *context)
 static bool needs_rebuild(const struct map_worker *worker, uint64_t tail)
 {
 	return !worker->now.has_published || worker->now.sequence < tail ||
-	       worker->deletes > worker->now.entries + 1000;
+	       (map_type_wears_out(worker->settings.map->type) &&
+		       worker->deletes > worker->now.entries + 1000);
 }
 
 static int copy_delta(struct copy *copy)

@@ -205,26 +205,29 @@ class Maps(Reload):
         # the next try finds that there is no directory any more, and so no map
         self.dracd.wait_for(lambda: self.dracctl("status").returncode == 0, "the end of the alarm")
 
-    def block(self, name):
-        """Nothing can be written to this directory any more: dracd follows no link."""
-        os.rename(self.dracd.path(name), self.dracd.path(f"{name}.away"))
-        os.symlink(self.dracd.path(f"{name}.away"), self.dracd.path(name))
+    def obstruct(self, path):
+        """Puts a directory in the place of a map, which even a spare cannot replace; until os.rmdir()."""
+        def has_obstructed():
+            try:
+                os.unlink(self.dracd.path(path))
+                os.mkdir(self.dracd.path(path))
+            except (FileNotFoundError, FileExistsError):
+                return False  # dracd was quicker to publish the map again
+            return True
 
-    def unblock(self, name):
-        os.unlink(self.dracd.path(name))
-        os.rename(self.dracd.path(f"{name}.away"), self.dracd.path(name))
+        self.dracd.wait_for(has_obstructed, "the map to be in the way")
 
     def stuck(self):
         """Map one, which holds a lease, is no longer configured and cannot be withdrawn."""
         self.start_with(self.ONE)
-        self.block("maps")
+        self.obstruct("maps/one.db")
         self.configure(POLICY + SOCKETMAP)
 
     def test_who_is_revoked_is_told_of_a_map_that_is_stuck(self):
         self.stuck()
         self.assertEqual(self.dracd.control("reload"), ["OK reloaded maps_late=1"])
         self.assertIn("maps_late=1", self.dracd.control("revoke address=203.0.113.9")[-1])
-        self.unblock("maps")
+        os.rmdir(self.dracd.path("maps/one.db"))
         self.wait_for_map("one", lambda rows: rows == {})
 
     def test_successor_of_a_map_that_is_stuck_holds_up_nobody(self):
@@ -237,7 +240,7 @@ class Maps(Reload):
         self.assertIn("withdraw", maps[0])
         answer = self.dracd.login("203.0.113.7", "wait_ms=20000")
         self.assertIn("published=no", answer)
-        self.unblock("maps")
+        os.rmdir(self.dracd.path("maps/one.db"))
         self.wait_for_map("one", lambda rows: len(rows) == 2)
 
     def test_deny_does_not_wait_for_the_interval(self):
@@ -251,7 +254,7 @@ class Maps(Reload):
         os.mkdir(self.dracd.path("other"), 0o755)
         moved = self.TWO.replace("maps/two", "other/two")
         self.reload(POLICY + SOCKETMAP + moved)  # from here on there is one that cannot leave
-        self.block("other")
+        self.obstruct("other/two.db")
         self.configure(POLICY + SOCKETMAP)
         self.assertEqual(self.dracd.control("reload"), ["OK reloaded maps_late=1"])
         with open(self.dracd.path("maps/one.db"), "w") as file:

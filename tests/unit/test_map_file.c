@@ -126,6 +126,21 @@ static void a_directory_that_became_unsafe_gets_no_map(void **state)
 	map_abort(world->map);
 }
 
+/* Those who are in it get out all the same. */
+static void a_directory_that_became_unsafe_gets_the_spare(void **state)
+{
+	struct world *world = *state;
+
+	(void)rebuild(world, 0, 5);
+	assert_int_equal(map_begin_rebuild(world->map), 0);
+	assert_int_equal(map_commit_spare(world->map), 0);
+	assert_int_equal(chmod(world->directory, 0775), 0);
+	assert_int_equal(map_use_spare(world->map), 0);
+	assert_rows(world, 0, 0);
+	assert_int_equal(count_entries(world->directory), 1);
+	assert_int_equal(chmod(world->directory, 0755), 0);
+}
+
 /* The MTA looks where the path leads, so that is where the next map must be. */
 static void publishes_into_a_directory_made_anew(void **state)
 {
@@ -339,6 +354,7 @@ int main(void)
 		TEST(follows_no_symbolic_link),
 		TEST(is_choosy_about_its_settings),
 		TEST(a_directory_that_became_unsafe_gets_no_map),
+		TEST(a_directory_that_became_unsafe_gets_the_spare),
 		TEST(publishes_into_a_directory_made_anew),
 		TEST(wakes_readers_if_asked_to),
 		TEST(a_failed_write_leaves_the_old_map),

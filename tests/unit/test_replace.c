@@ -168,6 +168,43 @@ static void only_a_file_is_replaced(void **state)
 	assert_int_equal(count_entries(world), 4);
 }
 
+static void what_was_swapped_is_not_put_in_place(void **state)
+{
+	enum {
+		LINK,
+		OTHER_FILE,
+		NOTHING,
+		COUNT
+	};
+
+	struct world *world = *state;
+
+	write_file(world, "m", "old");
+	write_file(world, "target", "outside");
+	for (unsigned i = LINK; i < COUNT; i++) {
+		struct replacement replacement;
+		struct stat status;
+		const char *step;
+
+		assert_int_equal(
+			replacement_begin(world->directory, "m", &replacement), 0);
+		assert_int_equal(write(replacement.file, "new", 3), 3);
+		assert_int_equal(unlinkat(world->directory, replacement.temporary, 0), 0);
+		if (i == LINK)
+			assert_int_equal(symlinkat("target", world->directory,
+						 replacement.temporary),
+				0);
+		else if (i == OTHER_FILE)
+			write_file(world, replacement.temporary, "not ours");
+		assert_int_equal(replacement_commit(&replacement, &plain, &status, &step),
+			i < NOTHING ? -EPERM : -ENOENT);
+		assert_string_equal(step, "check temporary file");
+		assert_text(world, "m", "old");
+		assert_text(world, "target", "outside");
+		assert_int_equal(count_entries(world), 2);
+	}
+}
+
 static void the_old_file_goes_into_the_future(void **state)
 {
 	const struct replacement_mode touch = {0644, (gid_t)-1, .touch_replaced = true};
@@ -325,6 +362,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			an_empty_file_is_never_put_in_place, setup, teardown),
 		cmocka_unit_test_setup_teardown(only_a_file_is_replaced, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_was_swapped_is_not_put_in_place, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			the_old_file_goes_into_the_future, setup, teardown),
 		cmocka_unit_test_setup_teardown(copies_from_anywhere, setup, teardown),

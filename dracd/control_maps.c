@@ -89,6 +89,7 @@ static void send_map(struct session *session, size_t index)
 	line_add(&line, "name", map->name);
 	line_add(&line, "type", map_type_name(map->type));
 	line_add(&line, "keys", key_form_name(map->keys));
+	line_add(&line, "nul", map->nul == NUL_YES ? "yes" : "no");
 	line_add(&line, "path", map->path);
 	snprintf(file, sizeof(file), "%s%s", map->path, map_type_suffix(map->type));
 	line_add(&line, "file", file);

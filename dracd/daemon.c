@@ -366,9 +366,11 @@ int daemon_start(struct daemon *daemon, const char *config_file, struct config *
 		r = start_core(daemon);
 	if (r >= 0)
 		r = open_all(daemon);
-	if (r >= 0)
-		core_await_maps(core);
-	return r;
+	if (r < 0)
+		return r;
+	(void)sd_notify(0, "STATUS=answering; the maps are being published");
+	core_await_maps(core);
+	return 0;
 }
 
 int daemon_run(struct daemon *daemon)

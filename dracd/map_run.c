@@ -12,6 +12,7 @@
 #include "dracd/map_worker_internal.h"
 
 enum {
+	GROUP_BITS = 16,     /* of an IPv6 address */
 	IN_PLACE_MAX = 5000, /* rows; for more the readers would have to wait too long */
 };
 
@@ -143,6 +144,29 @@ static int copy_lease(const struct lease *lease, void *context)
 	return is_admitted(copy, lease) ? add_lease(copy, lease) : 0;
 }
 
+/* Adds the end of a lease.  For Postfix the key of an IPv6 network with zero groups at
+ * its end ("2001:db8:1:") can also be one of the network a group longer or shorter; if
+ * that has a lease, its keys are put again. */
+static int add_end(struct copy *copy, const struct address *key)
+{
+	int r = rows_add(copy->rows, key, false);
+
+	if (copy->worker->settings.map->keys != KEY_POSTFIX || address_is_host(key) ||
+		address_is_ipv4(key))
+		return r;
+	for (unsigned i = 0; i < 2 && r >= 0; i++) {
+		struct address other = *key;
+		struct lease lease;
+
+		other.length = (uint8_t)(i == 0 ? key->length + GROUP_BITS
+						: key->length - GROUP_BITS);
+		r = table_read_lease(copy->worker->reader, &other, &lease);
+		if (r == 0 && is_admitted(copy, &lease))
+			r = add_lease(copy, &lease);
+	}
+	return r < 0 ? r : 0;
+}
+
 static int copy_change(const struct address *key, void *context)
 {
 	struct copy *copy = context;
@@ -153,7 +177,7 @@ static int copy_change(const struct address *key, void *context)
 		return r;
 	if (r == 0 && is_admitted(copy, &lease))
 		return add_lease(copy, &lease);
-	return rows_add(copy->rows, key, false);
+	return add_end(copy, key);
 }
 
 static int copy_end(const struct expiry *row, void *context)
@@ -163,7 +187,7 @@ static int copy_end(const struct expiry *row, void *context)
 	if (row->deadline_boot_usec > copy->now.boot_usec)
 		return TABLE_NOT_FOUND; /* nonzero: the walk ends */
 	copy->last = *row;
-	return rows_add(copy->rows, &row->key, false);
+	return add_end(copy, &row->key);
 }
 
 /* True if the file cannot be brought up to date by a delta. */

@@ -19,7 +19,9 @@
 
 enum {
 	ACCEPT_MAX = 64, /* connections accepted per turn of the loop */
-	LISTEN_BACKLOG = 1024,
+	/* every process of an MTA at once, after a restart: what does not fit is turned
+	 * away, as MTAs do not wait to connect.  net.core.somaxconn may make it less */
+	LISTEN_BACKLOG = 4096,
 };
 
 /* ---- accepting ---- */

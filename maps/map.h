@@ -148,8 +148,8 @@ int map_commit_withdrawal(struct map *map) __attribute__((warn_unused_result));
 int map_commit_spare(struct map *map) __attribute__((warn_unused_result));
 
 /* Puts the spare in the place of what is published, as a withdrawal; it is used up by
- * that.  Needs no room on the disk.  A change in progress is aborted.  -ENOENT: there is
- * none. */
+ * that.  Needs no room on the disk, and is done in a directory, too, that others can
+ * write to by now.  A change in progress is aborted.  -ENOENT: there is none. */
 int map_use_spare(struct map *map) __attribute__((warn_unused_result));
 
 /* Drops the change in progress, if any, and its temporary file. */

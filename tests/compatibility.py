@@ -1,4 +1,4 @@
-"""The README's compatibility table, made of what the runs have found out (tests/interop/facts.py).
+"""The README's compatibility tables, made of what the runs have found out (tests/interop/facts.py).
 
     python3 -m tests.compatibility                   prints it
     python3 -m tests.compatibility --write           puts it into README.md: `make compatibility`
@@ -26,11 +26,16 @@ WAYS = {  # as the README's sections call them
     "sendmail-drac-socket": ("Sendmail", "FEATURE(drac), socket"),
     "sendmail-drac-hash": ("Sendmail", "FEATURE(drac), hash"),
     "sendmail-access": ("Sendmail", "access_db"),
+    "exim-readsocket": ("Exim", "readsocket"),
+    "exim-iplsearch": ("Exim", "iplsearch"),
 }
+SERVERS = ("Postfix", "Sendmail", "Exim")
 HELPERS = {"serve": "service of its own", "script": "script-login"}
 FAMILIES = ("IPv4", "IPv6")
 HEAD = ["system", "login at", "relay by"] + \
     [f"{helper}, {family}" for helper in HELPERS.values() for family in FAMILIES]
+EVERYTHING = ["IPv4", "IPv6", "/64"]
+FORMATS_HEAD = ["system", "relay by", "addresses and networks (/64)", "addresses only", "not"]
 
 
 def _cell(found, mta, helper, family):
@@ -50,24 +55,55 @@ def rows(found):
             for mta, (server, way) in WAYS.items()]
 
 
+def way_of(mta):
+    """What a row of the second table calls a way: as the recipes do."""
+    return mta.partition("-")[2].replace("drac-", "FEATURE(drac) ").replace("access", "access_db").replace(
+        "sequence", "access_db sequence")
+
+
+def format_rows(found):
+    """The rows of one release in the table of formats and questions: what of each server's is good for what."""
+    result = []
+    for server in SERVERS:
+        columns = {"all": [], "addresses": [], "not": []}
+        for one in found["formats"]:
+            if not one["mta"].startswith(server.lower()):
+                continue
+            way, good = way_of(one["mta"]), one["addresses"]
+            if one["missing"]:
+                columns["not"].append(f"{way}: {one['missing']}")
+            elif set(EVERYTHING[:2]) <= set(good):
+                columns["all" if EVERYTHING[2] in good else "addresses"].append(way)
+            else:
+                columns["not"].append(f"{way} fails")
+        result.append([found["release"], f"{server} {found['servers'][server]}"]
+                      + [", ".join(column) for column in columns.values()])
+    return result
+
+
+def _lines(head, some_rows):
+    return "".join(f"| {' | '.join(line)} |\n" for line in [head, ["---"] * len(head)] + some_rows)
+
+
 def table(releases):
     """The Markdown of all releases, oldest first; one without a number is to come."""
     def age(found):
         number = re.search(r"[0-9.]+$", found["release"])
         return float(number.group()) if number else float("inf")
 
-    lines = [HEAD, ["---"] * len(HEAD)] + [row for found in sorted(releases, key=age) for row in rows(found)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    releases = sorted(releases, key=age)
+    return _lines(FORMATS_HEAD, [row for found in releases for row in format_rows(found)]) + "\n" + \
+        _lines(HEAD, [row for found in releases for row in rows(found)])
 
 
 def read_rows(readme):
-    """The rows in the text of a README."""
+    """The rows in the text of a README, of both tables."""
     _, begin, rest = readme.partition(BEGIN)
     inside, end, _ = rest.partition(END)
     if not begin or not end:
         raise ValueError("README.md: the marks of the compatibility table are not there")
-    lines = [line.strip().strip("|").split("|") for line in inside.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line] for line in lines[2:]]
+    lines = [line.strip()[1:-1].split("|") for line in inside.splitlines() if line.startswith("|")]
+    return [row for row in ([cell.strip() for cell in line] for line in lines) if row[0] not in ("system", "---")]
 
 
 def in_kind(row):
@@ -77,7 +113,7 @@ def in_kind(row):
 
 def differences(readme, found):
     """What the README's rows of a release should be and are not, or the other way round; None if it has none."""
-    wanted = [in_kind(row) for row in rows(found)]
+    wanted = [in_kind(row) for row in format_rows(found) + rows(found)]
     there = [in_kind(row) for row in read_rows(readme) if row[0] == found["release"]]
     if not there:
         return None
@@ -97,7 +133,8 @@ def written(readme, releases):
 def _check(codename):
     found = facts.read(codename)
     name = f"compatibility: the README's table is what the run of {codename} found"
-    wrong = differences(_readme(), found) if found else ["there are no results of a run"]
+    whole = found and "logins" in found and "formats" in found
+    wrong = differences(_readme(), found) if whole else ["there are no results of a run"]
     if wrong is None:
         line = f"SKIP {name}: it does not speak of {found['release']}"
     elif wrong:

@@ -147,8 +147,8 @@ def threads_written(pid):
     return found
 
 
-def slowest(folder):
-    """Milliseconds from commit to publication, the longest, by map."""
+def maps_of(folder):
+    """What dracd tells of each map, by name."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
         stream.connect(f"{folder}/control")
         stream.sendall(b"maps\n")
@@ -160,8 +160,17 @@ def slowest(folder):
                     return found
                 if words["state"] != "ok":
                     raise ValueError(line)
-                found[words["name"]] = int(words.get("slowest_ms", 0))
+                found[words["name"]] = words
     return found
+
+
+def await_maps(folder):
+    """Until all are published: lookups are answered before."""
+    end = time.monotonic() + PATIENCE
+    while not all("published_ago_ms" in words for words in maps_of(folder).values()):
+        if time.monotonic() > end:
+            raise TimeoutError("the maps are not published")
+        time.sleep(0.01)
 
 
 def measure_load(folder, load):
@@ -173,6 +182,7 @@ def measure_load(folder, load):
     results = {}
     with dracd:
         dracd.skip_people(2 * load.stable)
+        await_maps(folder)
         before = threads_written(dracd.pid)
         workers = [
             threading.Thread(target=lambda: results.update(login=dracd.login(
@@ -187,13 +197,13 @@ def measure_load(folder, load):
         for worker in workers:
             worker.join()
         late = programs.memory_of(dracd.pid)
-        lags = slowest(folder)
+        maps = maps_of(folder)
         written = threads_written(dracd.pid)
     os.mkdir(f"{folder}/bare")
     bare = programs.run("bare_table", f"{folder}/bare", "full", 1 << 16, min(load.seconds, 20), 0, 1 << 22, load.rate)
     print_load(load, results, bare, (early, late))
     for kind, octets in written.items():
-        say(f"load_slowest_ms_{kind}", lags[kind])
+        say(f"load_slowest_ms_{kind}", int(maps[kind]["slowest_ms"]))
         say(f"load_written_mb_per_s_{kind}", (octets - before[kind]) / load.seconds / 1e6)
 
 

@@ -115,11 +115,14 @@ class Machine:
         self.publish()
 
     def publish(self):
-        """A login that is nothing new, answered when every map has what was before it."""
-        answer = self.control.ask("reload")
-        while answer.split(" ")[0] not in ("OK", "ERR"):
-            answer = self.control.line()
-        if answer != "OK reloaded maps_late=0" and answer != "OK reloaded":
+        """A reload, which changes nothing, is answered when every map is as it should be, or after 5 s."""
+        for _ in range(12):
+            answer = self.control.ask("reload")
+            while answer.split(" ")[0] not in ("OK", "ERR"):
+                answer = self.control.line()
+            if "maps_late" not in answer or answer.endswith("maps_late=0"):
+                break
+        if not answer.startswith("OK reloaded"):
             raise Differences(f"reload: {answer}")
 
     def clear(self):

@@ -37,6 +37,10 @@ class Cases:
             self.passed.add(name)
         self._print(f"ok {name}")
 
+    def skip(self, name):
+        """Tell what cannot be tried here, and why."""
+        self._print(f"SKIP {name}")
+
     def fail(self, name, error):
         """Record that a case failed."""
         with self._lock:

@@ -1,7 +1,8 @@
-"""What a run has found out about servers: the source of the README's compatibility table.
+"""What the runs have found out about servers: the source of the README's compatibility tables.
 
-One file for each release of Debian, build/facts/CODENAME.json, written by the run that tries every
-login with every MTA (test_login_to_relay.py). tests/compatibility.py makes the table of them.
+One file for each release of Debian, build/facts/CODENAME.json, to which two tests add what they find:
+"logins" the one that tries every login with the usual MTAs (test_login_to_relay.py), "formats" the one that
+tries every format and question (test_formats.py). tests/compatibility.py makes the tables of it.
 """
 
 import json
@@ -18,18 +19,24 @@ def path(codename):
     return f"{FOLDER}/{codename}.json"
 
 
-def forget(codename):
-    """Before a run: should it break off, nothing older passes for what it found."""
-    if os.path.exists(path(codename)):
-        os.unlink(path(codename))
-
-
-def write(site, logins):
-    """`logins` is a list of dictionaries: protocol, helper, mta, family, passed."""
-    facts = {"release": site.release.title(), "servers": sites.versions(site), "logins": logins}
+def _save(codename, facts):
     os.makedirs(FOLDER, exist_ok=True)
-    with open(path(site.release.codename), "w", encoding="utf-8") as file:
+    with open(path(codename), "w", encoding="utf-8") as file:
         json.dump(facts, file, indent=1)
+
+
+def forget(kind, codename):
+    """Before a run: should it break off, nothing older passes for what it found."""
+    facts = read(codename)
+    if facts and facts.pop(kind, None):
+        _save(codename, facts)
+
+
+def write(kind, site, found):
+    """Logins are dictionaries of protocol, helper, mta, family, passed; formats of mta, addresses, missing."""
+    facts = {**(read(site.release.codename) or {}), "release": site.release.title(),
+             "servers": sites.versions(site), kind: found}
+    _save(site.release.codename, facts)
 
 
 def read(codename):

@@ -33,6 +33,7 @@ state_directory = "{{dir}}/state"
 report_socket = "{{dir}}/report"
 control_socket = "{{dir}}/control"
 lookup policy {{{{ protocol = policy path = "{{dir}}/policy" group = "{CONTROL_GROUP}" }}}}
+lookup plain {{{{ protocol = plain path = "{{dir}}/plain" group = "{CONTROL_GROUP}" }}}}
 lookup map {{{{ protocol = socketmap path = "{{dir}}/socketmap" group = "{CONTROL_GROUP}" }}}}
 """
 
@@ -77,11 +78,11 @@ class Process:
         return value
 
 
-def dracd(*reporters, files=None):
+def dracd(*reporters, files=None, config="", directory=None):
     """A started one, with those reporters, and so many descriptors if that is said."""
-    directory = tempfile.mkdtemp(prefix="dracd-test-")
+    directory = directory or tempfile.mkdtemp(prefix="dracd-test-")
     box = Dracd(directory=directory)
-    box.write_config("", CONFIG % ", ".join(f'"{uid}"' for uid in reporters))
+    box.write_config(config, CONFIG % ", ".join(f'"{uid}"' for uid in reporters))
     os.chmod(directory, 0o755)
     for path in (directory, box.path("state")):
         os.chown(path, DRACD, DRACD)

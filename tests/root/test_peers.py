@@ -63,6 +63,8 @@ LOOKUPS = [
     ("policy", READER, POLICY, b"action=OK\n\n"),
     ("socketmap", OUTSIDER, f"16:drac {GOOD},".encode(), NOT_LET_IN),
     ("socketmap", READER, f"16:drac {GOOD},".encode(), b"5:OK OK,"),
+    ("plain", OUTSIDER, f"{GOOD}\n".encode(), NOT_LET_IN),
+    ("plain", READER, f"{GOOD}\n".encode(), b"yes\n"),
 ]
 
 ROWS = [("report", *row) for row in REPORT] + [("control", *row) for row in CONTROL] + LOOKUPS

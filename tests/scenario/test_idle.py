@@ -1,6 +1,8 @@
 """Thousands of connections to lookups that have asked once and are silent for long, as MTAs keep them."""
+import os
 import re
 import resource
+import signal
 import statistics
 import time
 import unittest
@@ -15,6 +17,7 @@ MINE = 500           # descriptors of this program for all else
 OCTETS_MAX = 1024    # of dracd's memory for one connection
 WAKEUPS_MAX = 100    # of dracd's loop while nobody asks
 NEW = 300            # connections that come meanwhile
+HERD = 2500          # that come at once
 
 QUESTIONS = {  # and the ends of their answers
     "policy": (b"request=smtpd_access_policy\nclient_address=203.0.113.9\n\n", b"\n\n"),
@@ -119,6 +122,17 @@ class Idle(unittest.TestCase):
         self.assertTrue(self.dracd.login("203.0.113.10").startswith("OK granted"))
         held["policy"].pop().close()
         self.dracd.wait_for(self.is_served, "room again")
+
+    def test_all_at_once_after_a_restart(self):
+        """They connect before dracd has accepted the first of them."""
+        with open("/proc/sys/net/core/somaxconn", encoding="ascii") as limit:
+            count = min(HERD, int(limit.read()), share_of_one(self.hard), self.hard - MINE)
+        self.start(self.hard)
+        self.dracd.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.dracd.process.pid, os.WSTOPPED)
+        held = [self.open("policy") for _ in range(count)]
+        self.dracd.process.send_signal(signal.SIGCONT)
+        self.all_say({"policy": held}, YES)
 
     def is_served(self):
         try:

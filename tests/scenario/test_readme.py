@@ -3,7 +3,7 @@
 import unittest
 
 import dracctl_box
-from tests.site import dovecot, postfix, recipes, sendmail, site
+from tests.site import dovecot, exim, postfix, recipes, sendmail, site
 
 
 class Recipes(unittest.TestCase):
@@ -38,8 +38,12 @@ class Recipes(unittest.TestCase):
         for line in sendmail.RECIPES.values():
             self._has(line)
 
+    def test_exim(self):
+        for text in exim.RECIPES.values():
+            self._has(text)
+
     def test_maps(self):
-        for line in site.LOOKUPS_AND_MAPS.splitlines():
+        for line in (site.LOOKUPS_AND_MAPS + site.EXIM).splitlines():
             if line.startswith("map "):
                 self._has(line + "\n")
 
@@ -47,7 +51,7 @@ class Recipes(unittest.TestCase):
 def status_lines():
     """What a dracd with the lookups and maps of the site says of them."""
     lines = ["dracd version=1 state=ok mode=enforce up_ms=1"]
-    for line in site.LOOKUPS_AND_MAPS.splitlines():
+    for line in (site.LOOKUPS_AND_MAPS + site.EXIM + "".join(site.FORMATS.values())).splitlines():
         words = line.replace("=", " ").replace('"', " ").split()
         values = dict(zip(words[3:-1:2], words[4:-1:2]))
         extra = "".join(f" {key}={value}" for key, value in values.items())
@@ -83,8 +87,9 @@ class Printed(dracctl_box.Dracctl):
                   "OK\n")
         for name, part in (("postfix-socketmap", "    check_client_access socketmap:unix:b/p:drac\n"),
                            ("sendmail-socket", "FEATURE(`drac', `socket -o unix:/run/a/s')dnl\n"),
-                           ("sendmail-hash", "FEATURE(`drac', `btree -o /m/x')dnl\n"),
-                           ("postfix-hash", "    check_client_access btree:/m/y\n"),
+                           ("sendmail-btree", "FEATURE(`drac', `btree -o /m/x')dnl\n"),
+                           ("postfix-btree", "    check_client_access btree:/m/y\n"),
+                           ("sendmail-sequence", "Kaccleases hash -o -T<TMPF> /m/other\n"),
                            ("sendmail-access", "pushdef(`MAIL_SETTINGS_DIR', `/m/')dnl\n")):
             with self.subTest(name):
                 self.assertEqual(self.run_program("recipe", name, answer=status), 0)

@@ -81,6 +81,7 @@ class BeforeTheMaps(Start):
             return word in self.told
 
     def not_yet_ready(self):
+        self.dracd.wait_for(lambda: self.is_told("STATUS=answering; the maps are being published"), "the status")
         self.assertFalse(self.is_told("READY=1"))
         self.assertNotIn("started version=", self.dracd.text(self.dracd.begins))
 

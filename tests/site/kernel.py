@@ -3,7 +3,10 @@
 import ctypes
 import os
 
+MNT_DETACH = 0x2
 CLONE_NEWNET = 0x40000000
+MS_RDONLY = 0x1
+MS_REMOUNT = 0x20
 MS_BIND = 0x1000
 MS_REC = 0x4000
 
@@ -29,6 +32,11 @@ def mount(source, target, kind=None, flags=0, options=None):
 def bind(source, target):
     """Show the file or directory `source`, with what is mounted below it, at `target` too."""
     mount(source, target, flags=MS_BIND | MS_REC)
+
+
+def unmount(target):
+    """Take away what is mounted there, also if it is in use."""
+    _check(_libc.umount2(_bytes(target), MNT_DETACH), f"umount {target}")
 
 
 def join_network(namespace):

@@ -5,11 +5,13 @@ master.cf takes one of them. All smtpd are chrooted, as Debian has it, so that a
 the queue directory or not at all.
 """
 
+import glob
+import os
 import re
 
 from tests.site import process, roots
 
-PORTS = {"policy": 2501, "socketmap": 2502, "hash": 2503, "static": 2504}
+PORTS = {"policy": 2501, "socketmap": 2502, "hash": 2503, "static": 2504, "btree": 2505, "lmdb": 2506, "cdb": 2507}
 
 _MAIN = """\
 compatibility_level = 3.7
@@ -49,12 +51,15 @@ ASK = {
               " default_action=DUNNO, policy_context=drac }",
     "socketmap": "    check_client_access socketmap:unix:dracd/socketmap:drac",
     "hash": "    check_client_access hash:/var/lib/dracd/maps/postfix",
+    "btree": "    check_client_access btree:/var/lib/dracd/maps/postfix-btree",
+    "lmdb": "    check_client_access lmdb:/var/lib/dracd/maps/postfix",
+    "cdb": "    check_client_access cdb:/var/lib/dracd/maps/postfix",
 }
-_STATIC = "    check_client_access hash:/etc/postfix/client_access\n"
 
 
-def _main_cf():
-    asks = {**ASK, "static": _STATIC + ASK["hash"]}  # the administrator's own table comes first
+def _main_cf(static):
+    # the administrator's own table comes first
+    asks = {**ASK, "static": f"    check_client_access {static}\n" + ASK["hash"]}
     return _MAIN + "".join(f"drac_{name} =\n" + RESTRICTIONS.replace("@ASK@", ask)
                            for name, ask in asks.items())
 
@@ -99,6 +104,23 @@ class Postfix:
         self._client_access = client_access
         self._process = None
         self._output = f"{site_roots.logs}/postfix.log"
+        self._types = None
+
+    def types(self):
+        """The table types that this Postfix can read."""
+        if self._types is None:
+            self._register_types()
+            self._types = process.must_run(self._root, ["/usr/sbin/postconf", "-m"]).split()
+        return self._types
+
+    def _register_types(self):
+        """The types that are packages of their own; a maintainer script would have done it."""
+        roots.write_file(f"{self._root}/etc/postfix/main.cf", "")
+        names = (os.path.basename(path)[len("postfix-"):-len(".so")]
+                 for path in glob.glob(f"{self._root}/usr/lib/postfix/postfix-*.so"))
+        roots.write_file(f"{self._root}/etc/postfix/dynamicmaps.cf",
+                         "".join(f"{name} postfix-{name}.so dict_{name}_open mkmap_{name}_open\n"
+                                 for name in names))
 
     def start(self):
         """Start; the ports may not accept yet."""
@@ -108,12 +130,13 @@ class Postfix:
         roots.make_directory(f"{self._root}/var/lib/postfix", "postfix", mode=0o700)
         for name in ("hosts", "nsswitch.conf", "resolv.conf", "services"):  # what smtpd sees in its chroot
             roots.write_file(f"{queue}/etc/{name}", process.read_log(f"{self._root}/etc/{name}"))
-        roots.write_file(f"{self._root}/etc/postfix/main.cf", _main_cf())
+        static = ("hash" if "hash" in self.types() else "lmdb") + ":/etc/postfix/client_access"
+        roots.write_file(f"{self._root}/etc/postfix/main.cf", _main_cf(static))
         smtpd = "".join(f"{port} inet n - y - - smtpd -o smtpd_relay_restrictions=$drac_{name}\n"
                         for name, port in PORTS.items())
         roots.write_file(f"{self._root}/etc/postfix/master.cf", smtpd + _MASTER)
         roots.write_file(f"{self._root}/etc/postfix/client_access", self._client_access)
-        process.must_run(self._root, ["/usr/sbin/postmap", "hash:/etc/postfix/client_access"])
+        process.must_run(self._root, ["/usr/sbin/postmap", static])
         self._process = process.Process(
             "postfix", self._root, ["/usr/lib/postfix/sbin/master", "-c", "/etc/postfix", "-d"], self._output)
 

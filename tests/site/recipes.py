@@ -1,6 +1,6 @@
 """What `dracctl recipe` prints on a site: the texts that the interop tests run."""
 
-from tests.site import dovecot, postfix, sendmail
+from tests.site import dovecot, exim, postfix, sendmail
 
 
 def tested():
@@ -11,6 +11,8 @@ def tested():
         texts[f"postfix-{name}"] = "smtpd_relay_restrictions =\n" + postfix.RESTRICTIONS.replace("@ASK@", ask)
     for name, lines in sendmail.RECIPES.items():
         texts[f"sendmail-{name.removeprefix('drac-')}"] = lines
+    for name, text in exim.RECIPES.items():
+        texts[f"exim-{name}"] = text
     return texts
 
 

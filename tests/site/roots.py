@@ -16,13 +16,14 @@ from tests.site import kernel
 ACCOUNTS = {  # name: (uid and gid, groups it also belongs to)
     "root": (0, ()),
     "mail": (8, ()),
-    "dracd": (601, ("drac-login", "postfix", "smmsp")),
+    "dracd": (601, ("drac-login", "postfix", "smmsp", "Debian-exim")),
     "drac-login": (602, ()),
     "dovecot": (603, ()),
     "dovenull": (604, ()),
     "postfix": (605, ()),
     "smmta": (606, ()),
     "smmsp": (607, ()),
+    "Debian-exim": (608, ()),
     "alice": (5001, ()),
     "bob": (5002, ()),
     "mallory": (5003, ()),
@@ -90,14 +91,16 @@ class Roots:
         self.dracd = self._make_dracd_root(release.programs, release.system)
         self.mail = self._make_server_root("dovecot-postfix", f"{release.trees}/dovecot-postfix")
         self.sendmail = self._make_server_root("sendmail", f"{release.trees}/sendmail")
+        self.exim = self._make_server_root("exim", f"{release.trees}/exim")
         self.logs = make_directory(f"{base}/log")
-        self._share(f"{self.base}/shared/run", "/run/dracd", self.dracd, self.mail, self.sendmail)
-        self._share(f"{self.base}/shared/state", "/var/lib/dracd", self.dracd, self.mail, self.sendmail)
+        everywhere = (self.dracd, self.mail, self.sendmail, self.exim)
+        self._share(f"{self.base}/shared/run", "/run/dracd", *everywhere)
+        self._share(f"{self.base}/shared/state", "/var/lib/dracd", *everywhere)
         self._share(f"{self.base}/shared/queue", "/var/spool/postfix/dracd", self.dracd, self.mail)
         self._share(f"{self.base}/shared/mail", "/etc/mail", self.dracd, self.sendmail)
         programs = release.programs
         if glob.glob(f"{programs}/dracd/*.gcda"):  # built for coverage: there the counters are added to
-            self._share(programs, programs, self.dracd, self.mail, self.sendmail)
+            self._share(programs, programs, *everywhere)
 
     def _make_shared(self):
         """The directories that a package would make for dracd."""

@@ -1,19 +1,25 @@
-"""Sendmail three times, one for each way of asking dracd: FEATURE(drac) with a hash file and with
-the socket map, and an access database into which dracd merges the leases."""
+"""Sendmail several times, one for each way of asking dracd: FEATURE(drac) with a hash or btree file and with
+the socket map; an access database into which dracd merges the leases, and one in two maps, of which dracd
+writes the second."""
 
 from tests.site import process, roots
 
-PORTS = {"drac-hash": 2511, "drac-socket": 2512, "access": 2513}
+PORTS = {"drac-hash": 2511, "drac-socket": 2512, "access": 2513, "drac-btree": 2514, "sequence": 2515}
 
 # What the README tells to put into sendmail.mc.
 RECIPES = {
     "drac-hash": "FEATURE(`drac', `hash -o /var/lib/dracd/maps/drac')dnl\n",
+    "drac-btree": "FEATURE(`drac', `btree -o /var/lib/dracd/maps/drac-btree')dnl\n",
     "drac-socket": "FEATURE(`drac', `socket -o unix:/run/dracd/socketmap')dnl\n",
     # Debian's makefile takes any map that it finds in FEATURE(`access_db') for its own, and would
     # rebuild and remove dracd's; it does not look into pushdef.
     "access": "pushdef(`MAIL_SETTINGS_DIR', `/var/lib/dracd/maps/')dnl\n"
               "FEATURE(`access_db', , `skip')dnl\n"
               "popdef(`MAIL_SETTINGS_DIR')dnl\n",
+    "sequence": "LOCAL_CONFIG\n"
+                "Kaccstatic hash -T<TMPF> /etc/mail/access\n"
+                "Kaccleases hash -o -T<TMPF> /var/lib/dracd/maps/leases\n"
+                "FEATURE(`access_db', `sequence accstatic accleases')dnl\n",
 }
 # Beside FEATURE(drac), the administrator has an access database of his own.
 _STATIC_ACCESS = "FEATURE(`access_db', `hash -T<TMPF> /etc/mail/access')dnl\n"
@@ -74,7 +80,7 @@ class Sendmail:
         roots.write_file(f"{root}/etc/mail/service.switch", "hosts files\naliases files\n")
         roots.write_file(f"{root}/etc/mail/aliases", "")
         roots.make_directory(f"{root}/var/spool/mqueue-{self._variant}", mode=0o700)
-        recipe = ("" if self._variant == "access" else _STATIC_ACCESS) + RECIPES[self._variant]
+        recipe = (_STATIC_ACCESS if self._variant.startswith("drac") else "") + RECIPES[self._variant]
         text = _CONFIGURATION.replace("@RECIPE@", recipe).replace("@NAME@", self._variant)
         text = text.replace("@PORT@", str(PORTS[self._variant]))
         compiled = process.must_run(root, ["/usr/bin/m4"], text)

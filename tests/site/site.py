@@ -5,16 +5,20 @@ import signal
 import socket
 import sys
 
-from tests.site import dialogue, dovecot, dracd, network, postfix, release, roots, sendmail, wait
+from tests.site import dialogue, dovecot, dracd, exim, network, postfix, release, roots, sendmail, wait
 
 OUTSIDE = "someone@outside.example"
 LOCAL = "alice@site.example"
 
-# The ways in which an MTA learns of a lease: name, port, and how it refuses.
-MTA_PORTS = {
-    **{f"postfix-{name}": postfix.PORTS[name] for name in ("policy", "socketmap", "hash")},
-    **{f"sendmail-{name}": port for name, port in sendmail.PORTS.items()},
-}
+# The ways in which an MTA learns of a lease, and their ports. On every site there are these,
+_USUAL = ("postfix-policy", "postfix-socketmap", "postfix-hash",
+          "sendmail-drac-hash", "sendmail-drac-socket", "sendmail-access")
+_ALL = {f"{server.__name__.rpartition('.')[2]}-{name}": port
+        for server in (postfix, sendmail, exim) for name, port in server.PORTS.items()}
+MTA_PORTS = {mta: _ALL[mta] for mta in _USUAL}
+# on one with Exim these too, and on one with all formats all the others.
+EXIM_PORTS = {mta: _ALL[mta] for mta in ("exim-readsocket", "exim-iplsearch")}
+FORMAT_PORTS = {mta: port for mta, port in _ALL.items() if mta != "postfix-static"}
 
 LOOKUPS_AND_MAPS = """\
 lookup postfix    { protocol = policy     path = "/var/spool/postfix/dracd/policy"     group = postfix }
@@ -24,23 +28,46 @@ map sendmail { type = hash  keys = sendmail  path = "/var/lib/dracd/maps/drac" }
 map access { type = hash  keys = access  path = "/var/lib/dracd/maps/access"  static = "/etc/mail/access" }
 map postfix { type = hash  keys = postfix  path = "/var/lib/dracd/maps/postfix" }
 """
+# What is added for Exim,
+EXIM = """\
+lookup exim { protocol = plain  path = "/run/dracd/plain"  group = Debian-exim }
+map exim { type = iplsearch  keys = plain  path = "/var/lib/dracd/maps/relayhosts" }
+"""
+# and what for all the other formats, each for one MTA.
+FORMATS = {
+    "postfix-btree": 'map p2 { type = btree  keys = postfix  path = "/var/lib/dracd/maps/postfix-btree" }\n',
+    "postfix-lmdb": 'map p3 { type = lmdb  keys = postfix  path = "/var/lib/dracd/maps/postfix" }\n',
+    "postfix-cdb": 'map p4 { type = cdb  keys = postfix  path = "/var/lib/dracd/maps/postfix" }\n',
+    "sendmail-drac-btree": 'map s2 { type = btree  keys = sendmail  path = "/var/lib/dracd/maps/drac-btree" }\n',
+    "sendmail-sequence": 'map s3 { type = hash  keys = access  path = "/var/lib/dracd/maps/leases" }\n',
+    "exim-lsearch": 'map e2 { type = lsearch  keys = exim  path = "/var/lib/dracd/maps/exim" }\n',
+    "exim-dbm": 'map e3 { type = hash  keys = exim  path = "/var/lib/dracd/maps/exim-dbm" }\n',
+    "exim-dbmnz": 'map e4 { type = hash  keys = exim  nul = no  path = "/var/lib/dracd/maps/exim-dbmnz" }\n',
+    "exim-cdb": 'map e5 { type = cdb  keys = exim  path = "/var/lib/dracd/maps/exim" }\n',
+    "exim-relayhosts": 'map e6 { type = relayhosts  keys = plain  path = "/var/lib/dracd/maps/addresses" }\n',
+}
 
 
 class Site:
-    """Made inside a namespace; `configuration` is drac.conf, to which lookups and maps are added."""
+    """Made inside a namespace; `configuration` is drac.conf, to which lookups and maps are added, and `more`."""
 
-    def __init__(self, configuration, access="", client_access="", helper_options=None):
+    def __init__(self, configuration, access="", client_access="", helper_options=None, more=""):
+        # pylint: disable=too-many-arguments,too-many-positional-arguments
         helper_options = helper_options or {}
         os.umask(0o022)
         self.network = network.Network()
         self.release = release.chosen()
         self.roots = roots.Roots(os.path.join(release.TOP, "build/site"), self.release)
         self.dracd = dracd.Dracd(self.roots)
-        self.dracd.configure(configuration + LOOKUPS_AND_MAPS)
+        self.dracd.configure(configuration + LOOKUPS_AND_MAPS + more)
         self.dovecots = [dovecot.Dovecot(self.roots, mode, helper_options.get(mode, ""))
                          for mode in dovecot.PORTS]
         self.postfix = postfix.Postfix(self.roots, client_access)
-        self.sendmails = [sendmail.Sendmail(self.roots, name) for name in sendmail.PORTS]
+        self.sendmails = [sendmail.Sendmail(self.roots, name) for name in sendmail.PORTS
+                          if f"sendmail-{name}" in MTA_PORTS]
+        self.more_sendmails = [sendmail.Sendmail(self.roots, name) for name in sendmail.PORTS
+                               if f"sendmail-{name}" not in MTA_PORTS]
+        self.exim = exim.Exim(self.roots)
         sendmail.Sendmail.write_access(self.roots, access)
         self._started = []
 
@@ -67,7 +94,7 @@ class Site:
         """Everything, in the order of a real boot: dracd before those who read its maps."""
         if self.dracd.present:
             self.dracd.start()
-        self.start(*self.dovecots, self.postfix, *self.sendmails)
+        self.start(*self.dovecots, self.postfix, *self.sendmails, self.exim)
 
     # ---- what clients do ----
 
@@ -91,7 +118,7 @@ class Site:
     @staticmethod
     def port(mta):
         """The port of an MTA variant; postfix-static is there as well."""
-        return postfix.PORTS["static"] if mta == "postfix-static" else MTA_PORTS[mta]
+        return _ALL[mta]
 
     # ---- when something went wrong ----
 
@@ -110,7 +137,7 @@ class Site:
 def versions(site):
     """The versions of the servers, by name, as their binaries tell."""
     return {"Dovecot": dovecot.version(site.roots), "Postfix": postfix.version(site.roots),
-            "Sendmail": sendmail.version(site.roots)}
+            "Sendmail": sendmail.version(site.roots), "Exim": exim.version(site.roots)}
 
 
 def end_on_signals():

@@ -190,11 +190,18 @@ static int copy_end(const struct expiry *row, void *context)
 	return add_end(copy, &row->key);
 }
 
-/* True if the file cannot be brought up to date by a delta. */
+static bool is_in_place(const struct map_worker *worker)
+{
+	return map_type_is_in_place(worker->settings.map->type);
+}
+
+/* True if the file cannot, or should not, be brought up to date by a delta: one in which
+ * more has been deleted than it holds may be full of holes.  But what is changed in place
+ * uses them again, and each new file would restart its readers. */
 static bool needs_rebuild(const struct map_worker *worker, uint64_t tail)
 {
 	return !worker->now.has_published || worker->now.sequence < tail ||
-	       worker->deletes > worker->now.entries + 1000;
+	       (worker->deletes > worker->now.entries + 1000 && !is_in_place(worker));
 }
 
 static int copy_delta(struct copy *copy)
@@ -208,10 +215,15 @@ static int copy_delta(struct copy *copy)
 	return r;
 }
 
-/* When so much is to be taken out, what stays is written sooner. */
+/* When so much is to be changed that what comes of it is written sooner, or that the
+ * readers of a map in place would have to wait too long. */
 static bool is_large(const struct copy *copy)
 {
-	return copy->rows->count > copy->worker->now.entries / 2 + 1000;
+	const struct map_worker *worker = copy->worker;
+	size_t count = copy->rows->count;
+
+	return is_in_place(worker) ? count > IN_PLACE_MAX
+				   : count > worker->now.entries / 2 + 1000;
 }
 
 /* Copies what is to be done, within one snapshot.  *rebuild is in and out. */
@@ -338,7 +350,7 @@ static void note_publication(struct map_worker *worker, struct moment start)
 }
 
 /* Publishes what a snapshot taken now says.  -ESTALE: it takes a rebuild, as the file is
- * not the one we wrote, or its readers should not wait for so much. */
+ * not the one we wrote, or its readers are in the way. */
 static int publish(struct map_worker *worker, struct config *config,
 	struct blocks *blocks, bool rebuild)
 {
@@ -361,9 +373,6 @@ static int publish(struct map_worker *worker, struct config *config,
 		return r < 0 ? r : -EUCLEAN;
 	if (!rebuild && (map_identify(worker->map, &in_place) < 0 ||
 				!map_identity_equal(&in_place, &worker->file)))
-		return -ESTALE;
-	if (!rebuild && rows.count > IN_PLACE_MAX &&
-		map_type_is_in_place(worker->settings.map->type))
 		return -ESTALE;
 	if (rebuild || rows.count > 0) {
 		r = write_map(worker, &rows, rebuild);

@@ -343,10 +343,14 @@ static void use_spare(struct map_worker *worker)
 static void note_publication(struct map_worker *worker, struct moment start)
 {
 	struct moment end = clock_now();
+	uint64_t before_usec = worker->now.duration_usec;
 
 	worker->now.published_boot_usec = end.boot_usec;
 	worker->now.published_wall_usec = end.wall_usec;
 	worker->now.duration_usec = end.boot_usec - start.boot_usec;
+	worker->usual_usec = worker->now.duration_usec;
+	if (before_usec > 0 && before_usec < worker->usual_usec)
+		worker->usual_usec = before_usec;
 }
 
 /* Publishes what a snapshot taken now says.  -ESTALE: it takes a rebuild, as the file is

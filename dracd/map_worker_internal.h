@@ -35,6 +35,7 @@ struct map_worker {
 	bool has_spare;           /* of the static rows as they are */
 	bool changed;             /* the last run has written a new file */
 	uint64_t deletes;         /* since the last rebuild */
+	uint64_t usual_usec;      /* of a publication: the quicker of the last two */
 	uint64_t retry_usec;
 	uint64_t retry_at; /* boot clock */
 };

@@ -13,7 +13,7 @@ static bool is_number_key(const char *key)
 	static const char *const keys[] = {"pid", "count", "ipv4", "ipv6", "limit",
 		"granted", "renewed", "refused", "errors", "asked", "permitted",
 		"connections", "networks", "entries", "pending", "users", "logins",
-		"leases", "lookups", "maps", "maps_late"};
+		"leases", "lookups", "maps", "maps_late", "rows"};
 	size_t length = strlen(key);
 
 	if (length > 3 && strcmp(key + length - 3, "_ms") == 0)

@@ -10,9 +10,10 @@
 static int status_of(const struct words *words)
 {
 	const char *state = ctl_value(words, "state", "");
+	const char *verified = ctl_value(words, "verified", "same");
 
 	if (strcmp(state, "ok") == 0)
-		return CTL_STATUS_OK;
+		return strcmp(verified, "same") == 0 ? CTL_STATUS_OK : CTL_STATUS_WARNING;
 	return strcmp(state, "warning") == 0 ? CTL_STATUS_WARNING : CTL_STATUS_CRITICAL;
 }
 

@@ -286,7 +286,7 @@ static const struct command {
 	{"list", false, " user service expiring_ms ", control_list},
 	{"check", false, " address ", control_check},
 	{"blocks", false, " ", control_blocks},
-	{"maps", false, " name rebuild ", control_maps},
+	{"maps", false, " name rebuild verify ", control_maps},
 	{"add", true, " address ttl_ms user service wait_ms ", control_add},
 	{"revoke", true, " address user hold_ms reason ", control_revoke},
 	{"unblock", true, " address user ", control_unblock},
@@ -344,7 +344,9 @@ static void run_line(struct session *session, char *text, size_t length)
 	problem = command ? check_keys(command, &words) : "unknown command";
 	if (problem)
 		control_fail(session, "syntax", problem);
-	else if ((command->writes || words_get(&words, "rebuild")) && !may_write(session))
+	else if ((command->writes || words_get(&words, "rebuild") ||
+			 words_get(&words, "verify")) &&
+		 !may_write(session))
 		control_fail(session, "denied", "only root and admin_group may do that");
 	else
 		command->run(session, &words);

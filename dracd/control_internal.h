@@ -31,6 +31,7 @@ struct session {
 	struct block block;
 	uint64_t hold_usec;
 	char map[256]; /* that is asked for; empty: all */
+	bool verify;   /* it is asked whether they are as in the table */
 	struct listing listing;
 };
 

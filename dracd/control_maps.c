@@ -74,6 +74,26 @@ static void add_warning(struct line *line, const struct map_report *report)
 	line_add(line, "warning", text);
 }
 
+/* For the answer to verify= alone. */
+static void add_verified(struct line *line, const struct map_report *report)
+{
+	static const char *const results[] = {
+		[MAP_VERIFIED_NOT] = "no",
+		[MAP_VERIFIED_SAME] = "same",
+		[MAP_VERIFIED_DIFFERENT] = "different",
+		[MAP_VERIFIED_UNREADABLE] = "unreadable",
+		[MAP_VERIFIED_STOPPED] = "no",
+	};
+	const struct map_verified *verified = &report->verified;
+
+	line_add(line, "verified", results[verified->result]);
+	if (verified->result == MAP_VERIFIED_SAME ||
+		verified->result == MAP_VERIFIED_DIFFERENT)
+		line_add_number(line, "rows", verified->rows);
+	if (verified->result != MAP_VERIFIED_SAME)
+		line_add(line, "verify_text", verified->text);
+}
+
 static void send_map(struct session *session, size_t index)
 {
 	static const char *const states[] = {"ok", "warning", "error"};
@@ -109,6 +129,8 @@ static void send_map(struct session *session, size_t index)
 		add_error(&line, map, report);
 	if (state == MAP_STATE_WARNING)
 		add_warning(&line, report);
+	if (session->verify)
+		add_verified(&line, report);
 	control_send(session, &line);
 }
 
@@ -123,6 +145,7 @@ static void send_maps(struct session *session, const char *name)
 
 void control_send_maps(struct session *session)
 {
+	session->verify = false;
 	send_maps(session, NULL);
 }
 
@@ -162,11 +185,13 @@ static void ask(struct session *session, const char *name, unsigned why)
 void control_maps(struct session *session, const struct words *words)
 {
 	const char *rebuild = words_get(words, "rebuild");
+	const char *verify = words_get(words, "verify");
 	const char *name = words_get(words, "name");
 	struct line line;
 
-	if (rebuild && strcmp(rebuild, "yes") != 0) {
-		control_fail(session, "syntax", "rebuild= may be yes only");
+	if ((rebuild && strcmp(rebuild, "yes") != 0) ||
+		(verify && strcmp(verify, "yes") != 0)) {
+		control_fail(session, "syntax", "rebuild= and verify= may be yes only");
 		return;
 	}
 	if (name && (strlen(name) >= sizeof(session->map) ||
@@ -177,8 +202,10 @@ void control_maps(struct session *session, const struct words *words)
 		return;
 	}
 	snprintf(session->map, sizeof(session->map), "%s", name ? name : "");
-	if (rebuild) {
-		ask(session, name, WAKE_REBUILD);
+	session->verify = verify != NULL;
+	if (rebuild || verify) {
+		ask(session, name,
+			(rebuild ? WAKE_REBUILD : 0) | (verify ? WAKE_VERIFY : 0U));
 		return;
 	}
 	send_maps(session, name);

@@ -9,11 +9,12 @@
 #include "dracd/guard.h"
 #include "dracd/map_file.h"
 #include "dracd/map_rows.h"
+#include "dracd/map_verify.h"
 #include "dracd/map_worker_internal.h"
 
 enum {
-	GROUP_BITS = 16,     /* of an IPv6 address */
-	IN_PLACE_MAX = 5000, /* rows; for more the readers would have to wait too long */
+	GROUP_BITS = 16,      /* of an IPv6 address */
+	IN_PLACE_MAX = 10000, /* rows; for more the readers would have to wait too long */
 };
 
 /* ---- the static file ---- */
@@ -72,10 +73,23 @@ static const char *choose_value(
 	return map_file_value(worker->settings.map);
 }
 
+/* Where rows go to; value NULL: the row is to go. */
+typedef int row_sink(struct map_worker *worker, const char *key, const char *value);
+
+static int put_in_map(struct map_worker *worker, const char *key, const char *value)
+{
+	return value ? map_put(worker->map, key, value) : map_delete(worker->map, key);
+}
+
+static int put_in_expect(struct map_worker *worker, const char *key, const char *value)
+{
+	return value ? expect_add(worker->expect, key, value) : 0;
+}
+
 /* Puts or deletes all keys of one row.  A static row of the same key comes back when the
  * lease is over. */
-static int apply_row(
-	struct map_worker *worker, const struct map_row *row, const char *users)
+static int apply_row(struct map_worker *worker, const struct map_row *row,
+	const char *users, row_sink *sink)
 {
 	const char *chosen = choose_value(worker, row, users);
 	struct keys keys;
@@ -91,12 +105,8 @@ static int apply_row(
 	for (unsigned i = 0; i < keys.count; i++) {
 		const char *given =
 			worker->access ? access_get(worker->access, keys.key[i]) : NULL;
-		const char *value = chosen ? chosen : given;
 
-		if (value)
-			r = map_put(worker->map, keys.key[i], value);
-		else
-			r = map_delete(worker->map, keys.key[i]);
+		r = sink(worker, keys.key[i], chosen ? chosen : given);
 		if (r < 0)
 			return r;
 	}
@@ -110,6 +120,7 @@ struct copy {
 	struct rules rules;
 	struct moment now;
 	struct rows *rows;
+	struct rows *all; /* of the whole map, for worker->expect */
 	struct expiry last;
 };
 
@@ -195,13 +206,12 @@ static bool is_in_place(const struct map_worker *worker)
 	return map_type_is_in_place(worker->settings.map->type);
 }
 
-/* True if the file cannot, or should not, be brought up to date by a delta: one in which
- * more has been deleted than it holds may be full of holes.  But what is changed in place
- * uses them again, and each new file would restart its readers. */
+/* True if the file cannot, or should not, be brought up to date by a delta. */
 static bool needs_rebuild(const struct map_worker *worker, uint64_t tail)
 {
 	return !worker->now.has_published || worker->now.sequence < tail ||
-	       (worker->deletes > worker->now.entries + 1000 && !is_in_place(worker));
+	       (map_type_wears_out(worker->settings.map->type) &&
+		       worker->deletes > worker->now.entries + 1000);
 }
 
 static int copy_delta(struct copy *copy)
@@ -226,6 +236,14 @@ static bool is_large(const struct copy *copy)
 				   : count > worker->now.entries / 2 + 1000;
 }
 
+static int copy_all(struct copy *copy)
+{
+	struct copy all = *copy;
+
+	all.rows = copy->all;
+	return table_each_lease(copy->worker->reader, copy_lease, &all);
+}
+
 /* Copies what is to be done, within one snapshot.  *rebuild is in and out. */
 static int copy_rows(struct map_worker *worker, struct copy *copy, uint64_t *ret_sequence,
 	bool *rebuild)
@@ -247,6 +265,8 @@ static int copy_rows(struct map_worker *worker, struct copy *copy, uint64_t *ret
 	}
 	if (r >= 0 && *rebuild)
 		r = table_each_lease(worker->reader, copy_lease, copy);
+	else if (r >= 0 && worker->expect)
+		r = copy_all(copy);
 	table_reader_end(worker->reader);
 	return r < 0 ? r : copy->rows->error;
 }
@@ -270,14 +290,14 @@ static int commit(struct map_worker *worker, bool rebuild)
 	return 0;
 }
 
-static int apply_rows(struct map_worker *worker, const struct rows *rows)
+static int apply_rows(struct map_worker *worker, const struct rows *rows, row_sink *sink)
 {
 	const bool shows_users = map_shows_users(worker->settings.map);
 	const char *users = rows->users.data;
 	int r = 0;
 
 	for (size_t i = 0; i < rows->count && r == 0; i++) {
-		r = apply_row(worker, &rows->items[i], users);
+		r = apply_row(worker, &rows->items[i], users, sink);
 		if (shows_users && rows->items[i].admitted)
 			users += strlen(users) + 1;
 	}
@@ -293,7 +313,7 @@ static int apply_in_order(struct map_worker *worker, struct rows *rows)
 	for (unsigned order = 0; order < MAP_ORDERS && r == 0; order++)
 		for (uint32_t i = heads[order]; i != ROWS_END && r == 0;
 			i = rows->items[i].next)
-			r = apply_row(worker, &rows->items[i], "");
+			r = apply_row(worker, &rows->items[i], "", put_in_map);
 	free(heads);
 	return r;
 }
@@ -312,20 +332,13 @@ static int write_map(struct map_worker *worker, struct rows *rows, bool rebuild)
 		r = map_begin_delta(worker->map, &worker->file);
 	}
 	if (r == 0)
-		r = rebuild && map_has_order(worker->map) ? apply_in_order(worker, rows)
-							  : apply_rows(worker, rows);
+		r = rebuild && map_has_order(worker->map)
+			    ? apply_in_order(worker, rows)
+			    : apply_rows(worker, rows, put_in_map);
 	if (r == 0)
 		return commit(worker, rebuild);
 	map_abort(worker->map);
 	return r;
-}
-
-static bool has_end(const struct rows *rows)
-{
-	for (size_t i = 0; i < rows->count; i++)
-		if (!rows->items[i].admitted)
-			return true;
-	return false;
 }
 
 /* Somebody's lease is over and the map cannot be written to say so: nobody stays in it
@@ -353,17 +366,36 @@ static void note_publication(struct map_worker *worker, struct moment start)
 		worker->usual_usec = before_usec;
 }
 
+static int fill_expect(struct map_worker *worker, const struct rows *rows)
+{
+	const uint64_t unexpressed = worker->now.unexpressed;
+	size_t count = worker->access ? access_count(worker->access) : 0;
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++) {
+		const char *key, *value;
+
+		access_row(worker->access, i, &key, &value);
+		r = expect_add(worker->expect, key, value);
+	}
+	if (r == 0)
+		r = apply_rows(worker, rows, put_in_expect);
+	worker->now.unexpressed = unexpressed; /* they have been counted */
+	return r;
+}
+
 /* Publishes what a snapshot taken now says.  -ESTALE: it takes a rebuild, as the file is
  * not the one we wrote, or its readers are in the way. */
 static int publish(struct map_worker *worker, struct config *config,
 	struct blocks *blocks, bool rebuild)
 {
-	_cleanup_(rows_done) struct rows rows = {0};
+	_cleanup_(rows_done) struct rows rows = {0}, all = {0};
 	struct copy copy = {
 		.worker = worker,
 		.rules = {.config = config, .blocks = blocks},
 		.now = clock_now(),
 		.rows = &rows,
+		.all = &all,
 		.last = worker->ended,
 	};
 	uint64_t sequence;
@@ -382,7 +414,7 @@ static int publish(struct map_worker *worker, struct config *config,
 		r = write_map(worker, &rows, rebuild);
 		worker->now.step = map_failed_step(worker->map);
 		if (r < 0) {
-			if (r != -ESTALE && (rebuild || has_end(&rows)))
+			if (r != -ESTALE && (rebuild || rows_have_end(&rows)))
 				use_spare(worker);
 			return r;
 		}
@@ -396,7 +428,7 @@ static int publish(struct map_worker *worker, struct config *config,
 	if (rebuild)
 		copy.last = (struct expiry){.deadline_boot_usec = copy.now.boot_usec};
 	worker->ended = copy.last;
-	return 0;
+	return worker->expect ? fill_expect(worker, rebuild ? &rows : &all) : 0;
 }
 
 static int open_map(struct map_worker *worker)
@@ -426,6 +458,17 @@ static int leave(struct map_worker *worker)
 	return r;
 }
 
+int map_publish(struct map_worker *worker, struct config *config, struct blocks *blocks,
+	bool rebuild)
+{
+	int r = publish(worker, config, blocks, rebuild);
+
+	if (r != -ESTALE)
+		return r;
+	(void)map_check(worker); /* tells what was found */
+	return publish(worker, config, blocks, true);
+}
+
 int map_run(struct map_worker *worker, unsigned why, struct config *config,
 	struct blocks *blocks)
 {
@@ -447,9 +490,7 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 		return withdraw(worker);
 	if (why & WAKE_LEAVE)
 		return leave(worker);
-	r = publish(worker, config, blocks, rebuild);
-	if (r != -ESTALE)
-		return r;
-	(void)map_check(worker); /* tells what was found */
-	return publish(worker, config, blocks, true);
+	if (why & WAKE_VERIFY)
+		return map_verify_run(worker, config, blocks, rebuild);
+	return map_publish(worker, config, blocks, rebuild);
 }

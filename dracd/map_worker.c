@@ -115,8 +115,18 @@ static void plan_retry(struct map_worker *worker, unsigned why)
 	worker->retry_at = clock_add(clock_now().boot_usec, worker->retry_usec);
 	/* ends may be deleted from the table meanwhile: only a rebuild is sure to see
 	 * them */
-	worker->why |= why & WAKE_LEAVE ? WAKE_LEAVE
-					: WAKE_REBUILD | (why & ~(unsigned)WAKE_WITHDRAW);
+	worker->why |=
+		why & WAKE_LEAVE
+			? WAKE_LEAVE
+			: WAKE_REBUILD | (why & ~(unsigned)(WAKE_WITHDRAW | WAKE_VERIFY));
+}
+
+/* What was interrupted is repeated at once, with what is more urgent. */
+static void verify_again(struct map_worker *worker, uint64_t answered)
+{
+	worker->now.answered = answered;
+	worker->why |= WAKE_VERIFY;
+	worker->due = 0;
 }
 
 /* What is found is repaired like an end: a row that lets a stranger in must go. */
@@ -164,11 +174,13 @@ static void *run_worker(void *argument)
 		struct config *config;
 		struct blocks *blocks;
 		uint64_t told;
+		uint64_t answered;
 
 		if (why == WAKE_CHECK) {
 			run_check(worker);
 			continue;
 		}
+		answered = worker->now.answered;
 		worker->now.answered = worker->asked;
 		told = worker->told;
 		worker->told = 0;
@@ -181,6 +193,9 @@ static void *run_worker(void *argument)
 		pthread_mutex_lock(&worker->lock);
 		plan_retry(worker, why);
 		note_lag(worker, told);
+		if (why & WAKE_VERIFY &&
+			worker->now.verified.result == MAP_VERIFIED_STOPPED)
+			verify_again(worker, answered);
 		worker->report = worker->now;
 		if (why & WAKE_WITHDRAW || (why & WAKE_LEAVE && worker->now.error == 0))
 			break;

@@ -23,6 +23,22 @@ enum {
 	WAKE_CHECK = 1 << 6,    /* look whether the file is still the one published */
 	WAKE_RETRY = 1 << 7,    /* what was in the way of a failed run may be gone */
 	WAKE_ASKED = 1 << 8,    /* see map_worker_ask() */
+	WAKE_VERIFY = 1 << 9,   /* compare the file with the table */
+};
+
+/* What the last verification has come to. */
+struct map_verified {
+	enum {
+		MAP_VERIFIED_NOT, /* it could not be tried; the text says why */
+		MAP_VERIFIED_SAME,
+		MAP_VERIFIED_DIFFERENT,  /* the text says in what */
+		MAP_VERIFIED_UNREADABLE, /* the text says why */
+		MAP_VERIFIED_STOPPED,    /* it will be tried again */
+	} result;
+
+	uint64_t count; /* how many there have been */
+	uint64_t rows;
+	char text[400];
 };
 
 /* What a worker has come to; a copy for the loop. */
@@ -50,6 +66,7 @@ struct map_report {
 	const char *found;    /* what someone else has done to the file last, static */
 	uint64_t found_count; /* how often */
 	uint64_t found_boot_usec;
+	struct map_verified verified;
 };
 
 struct map_worker;

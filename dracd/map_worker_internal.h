@@ -34,6 +34,7 @@ struct map_worker {
 	struct map_identity file; /* that was published last */
 	bool has_spare;           /* of the static rows as they are */
 	bool changed;             /* the last run has written a new file */
+	struct expect *expect;    /* to be filled by the next publication, or NULL */
 	uint64_t deletes;         /* since the last rebuild */
 	uint64_t usual_usec;      /* of a publication: the quicker of the last two */
 	uint64_t retry_usec;
@@ -44,6 +45,10 @@ struct map_worker {
  * tells the rest. */
 int map_run(struct map_worker *worker, unsigned why, struct config *config,
 	struct blocks *blocks) __attribute__((warn_unused_result));
+
+/* The same, without looking at anything but the table. */
+int map_publish(struct map_worker *worker, struct config *config, struct blocks *blocks,
+	bool rebuild) __attribute__((warn_unused_result));
 
 /* Looks whether the file in place is the one that was published; if not, true, and
  * worker->now tells what was found. */

@@ -37,6 +37,34 @@ static void log_static_failure(const struct watched *map)
 			map->map->static_path, strerror(-report->static_error), then);
 }
 
+static void log_verified(const struct watched *map)
+{
+	const struct map_verified *verified = &map->report.verified;
+	const char *then = map->report.error ? "to be rebuilt" : "rebuilt";
+	const char *suffix = map_type_suffix(map->map->type);
+
+	switch (verified->result) {
+	case MAP_VERIFIED_SAME:
+		log_message(LOG_INFO, "map %s: verified, %llu rows are as in the table",
+			map->map->name, (unsigned long long)verified->rows);
+		break;
+	case MAP_VERIFIED_DIFFERENT:
+		log_message(LOG_WARNING, "map %s: %s%s differs from the table: %s; %s",
+			map->map->name, map->map->path, suffix, verified->text, then);
+		break;
+	case MAP_VERIFIED_UNREADABLE:
+		log_message(LOG_WARNING, "map %s: %s%s cannot be read: %s; %s",
+			map->map->name, map->map->path, suffix, verified->text, then);
+		break;
+	case MAP_VERIFIED_NOT:
+		log_message(LOG_WARNING, "map %s: cannot be verified: %s", map->map->name,
+			verified->text);
+		break;
+	case MAP_VERIFIED_STOPPED:
+		break;
+	}
+}
+
 unsigned publisher_unanswered(const struct publisher *publisher)
 {
 	unsigned count = 0;
@@ -93,6 +121,8 @@ void publisher_take_report(struct watched *map)
 		log_found(map);
 		publisher_watch_again(map);
 	}
+	if (map->report.verified.count != old.verified.count)
+		log_verified(map);
 	if (map->report.error && (map->report.error != old.error ||
 					 map->report.is_withdrawn != old.is_withdrawn))
 		publisher_log_failure(map);

@@ -95,7 +95,9 @@ void delta_sort(struct delta *delta)
 {
 	size_t kept = 0;
 
-	qsort_r(delta->rows, delta->count, sizeof(*delta->rows), compare_rows, delta);
+	if (delta->count > 0)
+		qsort_r(delta->rows, delta->count, sizeof(*delta->rows), compare_rows,
+			delta);
 	for (size_t i = 0; i < delta->count; i++) {
 		if (kept > 0 && compare_keys(delta_key(delta, &delta->rows[kept - 1]),
 					delta_key(delta, &delta->rows[i])) == 0)

@@ -79,6 +79,8 @@ bool map_type_is_text(enum map_type type);
 /* A delta is written into the published file and keeps its readers waiting meanwhile, so
  * it had better be small: a big one is better done by a rebuild. */
 bool map_type_is_in_place(enum map_type type);
+/* Deletes leave holes in the file that a rebuild has to close some time. */
+bool map_type_wears_out(enum map_type type);
 
 /* Opens the directory of the map and removes temporary files that a killed run of ours
  * left there for this map (so one process at a time may have it open); the map file

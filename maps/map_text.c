@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,6 +47,8 @@ static int text_open(
 		free(writer);
 		return -errno;
 	}
+	/* no other thread has it */
+	(void)__fsetlocking(writer->file, FSETLOCKING_BYCALLER);
 	*ret_writer = writer;
 	return 0;
 }
@@ -70,21 +73,22 @@ static int text_remove(void *pointer, struct map_bytes key)
 
 static int write_row(struct map_bytes key, struct map_bytes value, void *context)
 {
-	static const char *const separators[] = {
-		[LINE_KEY] = "", [LINE_COLON] = ": ", [LINE_BLANK] = " "};
-
 	struct text_writer *writer = context;
 	const int variant = writer->format->variant;
 	const bool quoted = variant & LINE_QUOTES && memchr(key.data, ':', key.size);
-	const char *quote = quoted ? "\"" : "";
+	FILE *file = writer->file;
 
 	/* stdio keeps the error until the file is closed */
-	(void)fputs(quote, writer->file);
-	(void)fwrite(key.data, 1, key.size, writer->file);
-	(void)fputs(quote, writer->file);
-	(void)fputs(separators[variant & LINE_SHAPE], writer->file);
-	(void)fwrite(value.data, 1, value.size, writer->file);
-	return fputc('\n', writer->file) == EOF ? -errno : 0;
+	if (quoted)
+		(void)fputc('"', file);
+	(void)fwrite(key.data, 1, key.size, file);
+	if (quoted)
+		(void)fputc('"', file);
+	if ((variant & LINE_SHAPE) != LINE_KEY) {
+		(void)fputs((variant & LINE_SHAPE) == LINE_COLON ? ": " : " ", file);
+		(void)fwrite(value.data, 1, value.size, file);
+	}
+	return fputc('\n', file) == EOF ? -errno : 0;
 }
 
 /* Ours are addresses. */
@@ -107,7 +111,7 @@ static int parse_line(const struct map_format *format, char *line, size_t length
 	const bool quoted = line[0] == '"';
 	char *key = line + quoted, *after, *value;
 
-	if (strlen(line) != length || line[length - 1] != '\n')
+	if (memchr(line, '\0', length) || line[length - 1] != '\n')
 		return -EBADMSG;
 	after = quoted ? strchr(key, '"') : strstr(key, end);
 	if (!after || after == key || !is_key(key, (size_t)(after - key)))
@@ -137,6 +141,7 @@ static int text_scan(const struct map_format *format, const char *path,
 
 	if (!file)
 		return -errno;
+	(void)__fsetlocking(file, FSETLOCKING_BYCALLER);
 	errno = 0;
 	while (r == 0 && (length = getline(&line, &room, file)) > 0) {
 		struct map_bytes key, value;

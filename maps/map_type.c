@@ -78,6 +78,11 @@ bool map_type_is_in_place(enum map_type type)
 	return types[type].format && types[type].format->style == MAP_IN_PLACE;
 }
 
+bool map_type_wears_out(enum map_type type)
+{
+	return types[type].format && types[type].format->style == MAP_EDITS;
+}
+
 /* ---- scans ---- */
 
 struct scan {

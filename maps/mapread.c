@@ -62,8 +62,11 @@ static int confine(void)
 		{RLIMIT_DATA, DATA_BYTES},
 #endif
 	};
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	int r = 0;
 
+	(void)sigaction(
+		SIGXFSZ, &ignore, NULL); /* to write is an error, no reason to die */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;

@@ -88,7 +88,7 @@ class Hostile(unittest.TestCase):
         self.addCleanup(self.dracd.remove)
         self.addCleanup(kernel.unmount, self.disk)
         self.addCleanup(self.dracd.stop)
-        self.assertIn("published=yes", self.dracd.login(KEPT, "wait_ms=10000"))
+        self.assertIn("published=yes", self.dracd.login(KEPT, "user=bob wait_ms=10000"))
         self.assertEqual(self.leases(), {kind: {KEPT} for kind in LIVE})
 
     def path(self, kind):
@@ -139,17 +139,17 @@ class Hostile(unittest.TestCase):
     def suffer(self, put, mend, stands=True, all_fail=True, withdraws=True):
         """A lease ends and another comes while an obstacle is there. stands: so do the maps; withdraws: and
         they can be without leases; all_fail: nothing can be published."""
-        short = self.dracd.login(SHORT, f"ttl_ms={3 * SECOND} wait_ms=10000")
+        short = self.dracd.login(SHORT, f"user=bob ttl_ms={3 * SECOND} wait_ms=10000")
         self.assertIn("published=yes", short)
         put()
-        new = self.dracd.login(NEW, "wait_ms=10000")
+        new = self.dracd.login(NEW, "user=bob wait_ms=10000")
         self.assertTrue(new.startswith("OK granted"), new)
         if all_fail:
             self.assertIn("published=no", new)
         self.assert_alarm(all_fail)
         self.dracd.wait_for_log(f"ended {SHORT}")
-        self.assertTrue(self.dracd.admits(NEW))
-        self.assertFalse(self.dracd.admits(SHORT))
+        self.assertEqual(self.dracd.policy(NEW), "action=OK")
+        self.assertNotEqual(self.dracd.policy(SHORT), "action=OK")
         if stands and withdraws:
             self.dracd.wait_for(lambda: all(found is not None and SHORT not in found
                                             for found in self.leases().values()),
@@ -234,7 +234,7 @@ class Hostile(unittest.TestCase):
             n = 0
             while swapped[0] < 50 and time.monotonic() < end:
                 n += 1
-                self.dracd.login(f"203.0.113.{20 + n % 100}", "wait_ms=1000")
+                self.dracd.login(f"203.0.113.{20 + n % 100}", "user=bob wait_ms=1000")
                 self.dracd.control("maps rebuild=yes")
         finally:
             done.set()

@@ -11,6 +11,7 @@ import unittest
 
 BUILD = os.environ.get("B", "build/out")
 DRACD = os.path.abspath(os.path.join(BUILD, "dracd", "dracd"))
+LIBEXEC = os.path.abspath(os.path.join(BUILD, "maps"))
 PATIENCE = 30
 
 BASE = """
@@ -93,6 +94,7 @@ class Dracd:
         self.log = open(f"{self.directory}/log", "a+")
         self.write_config(config)
         self.process = None
+        self.libexec = LIBEXEC
         self.tracer = []  # a command to run it under, as the same process
         self.begins = 0   # where in the log its latest run begins
 
@@ -106,6 +108,7 @@ class Dracd:
     def start(self, wait=True, **how):
         """With wait it returns when all sockets are there and all maps are published."""
         self.begins = os.path.getsize(self.path("log"))
+        how.setdefault("env", {**os.environ, "DRACD_LIBEXECDIR": self.libexec})
         self.process = subprocess.Popen(self.tracer + [DRACD, "-d", "-c", self.config],
                                         stderr=self.log, stdin=subprocess.DEVNULL, **how)
         if wait:

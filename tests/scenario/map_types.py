@@ -13,6 +13,10 @@ ALL = {
     "btree": ("postfix", ".db"),
     "lmdb": ("postfix", ".lmdb"),
     "cdb": ("postfix", ".cdb"),
+    "iplsearch": ("plain", ""),
+    "lsearch": ("exim", ""),
+    "relayhosts": ("plain", ""),
+    "relayhostsusers": ("plain", ""),
 }
 
 

@@ -99,8 +99,8 @@ KEYS = [
     line(b"revoke " + ADDRESS + b" address=203.0.113.9", "twice"),
     line(b"list user=a user=b", "twice"),
     line(b"maps rebuild=yes rebuild=yes", "twice"),
-    line(b"maps rebuild=no", "rebuild= may be yes"),
-    line(b"maps rebuild=", "rebuild= may be yes"),
+    line(b"maps rebuild=no", "may be yes only"),
+    line(b"maps rebuild=", "may be yes only"),
 ]
 
 NO_ADDRESS = [

@@ -1,9 +1,11 @@
 """Every type of map at once, each read with the format's own tool, or as the text it is."""
+import fcntl
 import os
 import re
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 
 from dracd_box import Dracd
@@ -157,6 +159,17 @@ class MapTypes(unittest.TestCase):
         self.assertEqual(os.fstat(held).st_nlink, 0)
         self.assertEqual(lmdb_rows(f"/proc/self/fd/{held}", self.dracd.path("dump.lmdb")), {})
 
+    def test_a_reader_that_keeps_the_lock_holds_nobody_up_for_long(self):
+        # as Postfix locks it, but for good
+        for act in (lambda: self.login("203.0.113.9"), self.dracd.stop):
+            with open(self.file("lmdb"), "rb") as held:
+                fcntl.lockf(held, fcntl.LOCK_SH)
+                started = time.monotonic()
+                act()
+                self.assertLess(time.monotonic() - started, 15)
+                self.assertEqual(os.fstat(held.fileno()).st_nlink, 0)  # replaced, not waited for
+            self.assertEqual(self.rows("lmdb"), {"203.0.113.9": "OK"} if act != self.dracd.stop else {})
+
     def test_users_who_join_and_leave(self):
         self.login("203.0.113.9", "bob")
         self.login("203.0.113.9", "alice@example.net")
@@ -181,6 +194,23 @@ class MapTypes(unittest.TestCase):
                             self.rows("users") == {"203.0.113.9: bob"}, "the list of users")
         self.login("203.0.113.9", "eve")
         self.assertEqual(self.rows("users"), {"203.0.113.9: eve, bob"})
+
+    def test_users_when_a_large_change_becomes_a_rebuild(self):
+        self.dracd.stop()
+        self.dracd.write_config(f'map users {{ path = "{self.dracd.path("maps")}/users" '
+                                "type = relayhostsusers interval = 60s }")
+        self.dracd.start()
+        with self.dracd.stream("report") as report:
+            for hundred in range(22):
+                report.send("".join(f"login address=2001:db8:5:{hundred}::{n} user=u{hundred}x{n}\n"
+                                    for n in range(100)))
+                for _ in range(100):
+                    self.assertTrue(report.line().startswith("OK granted"))
+        self.login("203.0.113.9", "zed")
+        self.assertEqual(len(self.rows("users")), 2201)
+        self.dracd.login("203.0.113.8", "user=eve")  # of one run with the ends of all others
+        self.assertIn("maps_late=0", self.dracd.control("revoke address=2001:db8:5::/48")[-1])
+        self.assertEqual(self.rows("users"), {"203.0.113.9: zed", "203.0.113.8: eve"})
 
     def test_a_network_of_ipv6(self):
         self.dracd.stop()

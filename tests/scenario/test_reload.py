@@ -205,17 +205,29 @@ class Maps(Reload):
         # the next try finds that there is no directory any more, and so no map
         self.dracd.wait_for(lambda: self.dracctl("status").returncode == 0, "the end of the alarm")
 
+    def obstruct(self, path):
+        """Puts a directory in the place of a map, which even a spare cannot replace; until os.rmdir()."""
+        def has_obstructed():
+            try:
+                os.unlink(self.dracd.path(path))
+                os.mkdir(self.dracd.path(path))
+            except (FileNotFoundError, FileExistsError):
+                return False  # dracd was quicker to publish the map again
+            return True
+
+        self.dracd.wait_for(has_obstructed, "the map to be in the way")
+
     def stuck(self):
         """Map one, which holds a lease, is no longer configured and cannot be withdrawn."""
         self.start_with(self.ONE)
-        os.chmod(self.dracd.path("maps"), 0o777)  # dracd writes no map where others may
+        self.obstruct("maps/one.db")
         self.configure(POLICY + SOCKETMAP)
 
     def test_who_is_revoked_is_told_of_a_map_that_is_stuck(self):
         self.stuck()
         self.assertEqual(self.dracd.control("reload"), ["OK reloaded maps_late=1"])
         self.assertIn("maps_late=1", self.dracd.control("revoke address=203.0.113.9")[-1])
-        os.chmod(self.dracd.path("maps"), 0o755)
+        os.rmdir(self.dracd.path("maps/one.db"))
         self.wait_for_map("one", lambda rows: rows == {})
 
     def test_successor_of_a_map_that_is_stuck_holds_up_nobody(self):
@@ -228,7 +240,7 @@ class Maps(Reload):
         self.assertIn("withdraw", maps[0])
         answer = self.dracd.login("203.0.113.7", "wait_ms=20000")
         self.assertIn("published=no", answer)
-        os.chmod(self.dracd.path("maps"), 0o755)
+        os.rmdir(self.dracd.path("maps/one.db"))
         self.wait_for_map("one", lambda rows: len(rows) == 2)
 
     def test_deny_does_not_wait_for_the_interval(self):
@@ -242,7 +254,7 @@ class Maps(Reload):
         os.mkdir(self.dracd.path("other"), 0o755)
         moved = self.TWO.replace("maps/two", "other/two")
         self.reload(POLICY + SOCKETMAP + moved)  # from here on there is one that cannot leave
-        os.chmod(self.dracd.path("other"), 0o777)
+        self.obstruct("other/two.db")
         self.configure(POLICY + SOCKETMAP)
         self.assertEqual(self.dracd.control("reload"), ["OK reloaded maps_late=1"])
         with open(self.dracd.path("maps/one.db"), "w") as file:

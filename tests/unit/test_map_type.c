@@ -1,4 +1,4 @@
-/* The types of maps, with Berkeley DB built in and without. */
+/* The types of maps, with Berkeley DB and cdb built in and without. */
 #include "maps/map.h"
 
 #include <errno.h>
@@ -9,11 +9,50 @@
 
 #include <cmocka.h> /* needs those before it */
 
-static void hash_has_a_name_and_a_suffix(void **state)
+static const struct {
+	enum map_type type;
+	const char *name, *suffix;
+	bool is_built_in, is_text, has_no_values, is_in_place, wears_out;
+} expected[] = {
+	{MAP_HASH, "hash", ".db", WITH_BDB, .wears_out = WITH_BDB},
+	{MAP_BTREE, "btree", ".db", WITH_BDB, .wears_out = WITH_BDB},
+	{MAP_LMDB, "lmdb", ".lmdb", true, .is_in_place = true},
+	{MAP_CDB, "cdb", ".cdb", WITH_CDB, .is_text = false},
+	{MAP_IPLSEARCH, "iplsearch", "", true, .is_text = true, .has_no_values = true},
+	{MAP_LSEARCH, "lsearch", "", true, .is_text = true},
+	{MAP_CIDR, "cidr", "", true, .is_text = true},
+	{MAP_TEXTHASH, "texthash", "", true, .is_text = true},
+	{MAP_RELAYHOSTS, "relayhosts", "", true, .is_text = true, .has_no_values = true},
+	{MAP_RELAYHOSTSUSERS, "relayhostsusers", "", true, .is_text = true},
+};
+
+static void every_type_has_its_name_and_traits(void **state)
 {
 	(void)state;
-	assert_string_equal(map_type_name(MAP_HASH), "hash");
-	assert_string_equal(map_type_suffix(MAP_HASH), ".db");
+	assert_int_equal(sizeof(expected) / sizeof(*expected), MAP_TYPE_COUNT);
+	for (unsigned i = 0; i < MAP_TYPE_COUNT; i++) {
+		struct map_settings settings = {
+			.type = i, .path = "/nonexistent/m", .mode = 0644};
+		enum map_type type = MAP_TYPE_COUNT;
+		struct map *map;
+
+		assert_int_equal(expected[i].type, i);
+		assert_string_equal(map_type_name(i), expected[i].name);
+		assert_string_equal(map_type_suffix(i), expected[i].suffix);
+		assert_int_equal(map_type_is_text(i), expected[i].is_text);
+		assert_int_equal(map_type_has_no_values(i), expected[i].has_no_values);
+		assert_int_equal(map_type_is_in_place(i), expected[i].is_in_place);
+		assert_int_equal(map_type_wears_out(i), expected[i].wears_out);
+		assert_int_equal(map_type_parse(expected[i].name, &type),
+			expected[i].is_built_in ? 0 : -EOPNOTSUPP);
+		assert_int_equal(type, expected[i].is_built_in ? i : MAP_TYPE_COUNT);
+		assert_int_equal(map_open(&settings, &map),
+			expected[i].is_built_in ? -ENOENT : -EOPNOTSUPP);
+		settings.trailing_nul = true;
+		if (expected[i].is_text)
+			assert_int_equal(map_open(&settings, &map), -EINVAL);
+	}
+	assert_null(map_close(NULL));
 }
 
 static void other_types_are_unknown(void **state)
@@ -26,24 +65,11 @@ static void other_types_are_unknown(void **state)
 	assert_int_equal(map_type_parse("hash:", &type), -EINVAL);
 }
 
-static void hash_is_there_if_built_in(void **state)
-{
-	struct map_settings settings = {.path = "/nonexistent/m", .mode = 0644};
-	enum map_type type;
-	struct map *map;
-
-	(void)state;
-	assert_int_equal(map_type_parse("hash", &type), WITH_BDB ? 0 : -EOPNOTSUPP);
-	assert_int_equal(map_open(&settings, &map), WITH_BDB ? -ENOENT : -EOPNOTSUPP);
-	assert_null(map_close(NULL));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hash_has_a_name_and_a_suffix),
+		cmocka_unit_test(every_type_has_its_name_and_traits),
 		cmocka_unit_test(other_types_are_unknown),
-		cmocka_unit_test(hash_is_there_if_built_in),
 	};
 
 	return cmocka_run_group_tests_name("map_type", tests, NULL, NULL);

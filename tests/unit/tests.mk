@@ -17,6 +17,7 @@ links_login = dracd/login dracd/address client/words client/report
 links_block = dracd/block dracd/file dracd/prefix_set dracd/address dracd/clock client/words
 links_table = dracd/table dracd/table_read dracd/table_end dracd/table_write dracd/table_check dracd/lease dracd/clock dracd/address
 links_table_renew = $(links_table)
+links_map_users = dracd/map_users $(links_table)
 links_config = dracd/config dracd/config_parse dracd/config_check dracd/config_map dracd/map_file dracd/option \
 	dracd/file dracd/prefix_set dracd/address maps/access maps/refusals maps/key $(map_modules)
 links_config_map = $(links_config)
@@ -27,8 +28,10 @@ links_access = maps/access maps/refusals maps/key
 links_replace = maps/replace
 links_map_type = $(map_modules)
 links_map = $(map_modules)
+links_map_expect = dracd/map_expect
 links_map_file = $(map_modules)
 links_map_formats = $(map_modules)
+links_map_lmdb = $(map_modules)
 links_map_rows = dracd/map_rows dracd/map_file dracd/address maps/access maps/refusals maps/key $(map_modules)
 
 # What needs Berkeley DB or cdb: left out by WITH_BDB=0, WITH_CDB=0.

@@ -36,6 +36,14 @@ int rows_add(struct rows *rows, const struct address *address, bool admitted)
 	return 0;
 }
 
+bool rows_have_end(const struct rows *rows)
+{
+	for (size_t i = 0; i < rows->count; i++)
+		if (!rows->items[i].admitted)
+			return true;
+	return false;
+}
+
 static unsigned order_of(
 	const struct map_row *row, const struct map *map, const struct map_config *config)
 {

@@ -25,6 +25,9 @@ void rows_clear(struct rows *rows);
 
 int rows_add(struct rows *rows, const struct address *address, bool admitted);
 
+/* True if a row is to go. */
+bool rows_have_end(const struct rows *rows);
+
 /* Makes a chain of the rows of each map_order(), by their `next`: where it begins stands
  * in the MAP_ORDERS numbers returned, for the caller to free; ROWS_END: nowhere.  NULL:
  * -ENOMEM. */

@@ -162,7 +162,12 @@ static int copy_end(const struct expiry *row, void *context)
 	return add_end(copy, &row->key);
 }
 
-/* True if the file cannot be brought up to date by a delta. */
+static bool is_in_place(const struct map_worker *worker)
+{
+	return map_type_is_in_place(worker->settings.map->type);
+}
+
+/* True if the file cannot, or should not, be brought up to date by a delta. */
 static bool needs_rebuild(const struct map_worker *worker, uint64_t tail)
 {
 	return !worker->now.has_published || worker->now.sequence < tail ||
@@ -181,10 +186,15 @@ static int copy_delta(struct copy *copy)
 	return r;
 }
 
-/* When so much is to be taken out, what stays is written sooner. */
+/* When so much is to be changed that what comes of it is written sooner, or that the
+ * readers of a map in place would have to wait too long. */
 static bool is_large(const struct copy *copy)
 {
-	return copy->rows->count > copy->worker->now.entries / 2 + 1000;
+	const struct map_worker *worker = copy->worker;
+	size_t count = copy->rows->count;
+
+	return is_in_place(worker) ? count > IN_PLACE_MAX
+				   : count > worker->now.entries / 2 + 1000;
 }
 
 static int copy_all(struct copy *copy)
@@ -292,14 +302,6 @@ static int write_map(struct map_worker *worker, struct rows *rows, bool rebuild)
 	return r;
 }
 
-static bool has_end(const struct rows *rows)
-{
-	for (size_t i = 0; i < rows->count; i++)
-		if (!rows->items[i].admitted)
-			return true;
-	return false;
-}
-
 /* Somebody's lease is over and the map cannot be written to say so: nobody stays in it
  * then. */
 static void use_spare(struct map_worker *worker)
@@ -315,10 +317,14 @@ static void use_spare(struct map_worker *worker)
 static void note_publication(struct map_worker *worker, struct moment start)
 {
 	struct moment end = clock_now();
+	uint64_t before_usec = worker->now.duration_usec;
 
 	worker->now.published_boot_usec = end.boot_usec;
 	worker->now.published_wall_usec = end.wall_usec;
 	worker->now.duration_usec = end.boot_usec - start.boot_usec;
+	worker->usual_usec = worker->now.duration_usec;
+	if (before_usec > 0 && before_usec < worker->usual_usec)
+		worker->usual_usec = before_usec;
 }
 
 static int fill_expect(struct map_worker *worker, const struct rows *rows)
@@ -340,7 +346,7 @@ static int fill_expect(struct map_worker *worker, const struct rows *rows)
 }
 
 /* Publishes what a snapshot taken now says.  -ESTALE: it takes a rebuild, as the file is
- * not the one we wrote, or its readers should not wait for so much. */
+ * not the one we wrote, or its readers are in the way. */
 static int publish(struct map_worker *worker, struct config *config,
 	struct blocks *blocks, bool rebuild)
 {
@@ -365,14 +371,11 @@ static int publish(struct map_worker *worker, struct config *config,
 	if (!rebuild && (map_identify(worker->map, &in_place) < 0 ||
 				!map_identity_equal(&in_place, &worker->file)))
 		return -ESTALE;
-	if (!rebuild && rows.count > IN_PLACE_MAX &&
-		map_type_is_in_place(worker->settings.map->type))
-		return -ESTALE;
 	if (rebuild || rows.count > 0) {
 		r = write_map(worker, &rows, rebuild);
 		worker->now.step = map_failed_step(worker->map);
 		if (r < 0) {
-			if (r != -ESTALE && (rebuild || has_end(&rows)))
+			if (r != -ESTALE && (rebuild || rows_have_end(&rows)))
 				use_spare(worker);
 			return r;
 		}

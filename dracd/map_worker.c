@@ -12,7 +12,8 @@
 #define RETRY_MIN_USEC (USEC_PER_SEC)
 #define RETRY_MAX_USEC (15 * USEC_PER_SEC)
 /* A publication that took long is followed by nine times as long without one, within
- * reason: an end must not wait for ever. */
+ * reason: an end must not wait for ever, and if only the last one was slow, as a disk has
+ * its moments, nothing has to wait longer for it. */
 #define REST_FACTOR 9
 #define REST_MAX_USEC (5 * USEC_PER_SEC)
 
@@ -27,7 +28,7 @@ static uint64_t later(uint64_t a, uint64_t b)
 static uint64_t least_pause(const struct map_worker *worker, unsigned why)
 {
 	const struct map_config *map = worker->settings.map;
-	uint64_t rest = worker->now.duration_usec * REST_FACTOR;
+	uint64_t rest = worker->usual_usec * REST_FACTOR;
 	uint64_t interval = UINT64_MAX;
 
 	if (rest > REST_MAX_USEC)
@@ -52,7 +53,7 @@ static uint64_t not_before(const struct map_worker *worker, unsigned why)
 	if (why & (WAKE_REVOKED | WAKE_LEAVE))
 		return worker->retry_at;
 	usual = clock_add(last, least_pause(worker, why));
-	waited_for = later(worker->due, clock_add(last, worker->now.duration_usec));
+	waited_for = later(worker->due, clock_add(last, worker->usual_usec));
 	return later(worker->retry_at, usual < waited_for ? usual : waited_for);
 }
 

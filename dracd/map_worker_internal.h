@@ -36,6 +36,7 @@ struct map_worker {
 	bool changed;             /* the last run has written a new file */
 	struct expect *expect;    /* to be filled by the next publication, or NULL */
 	uint64_t deletes;         /* since the last rebuild */
+	uint64_t usual_usec;      /* of a publication: the quicker of the last two */
 	uint64_t retry_usec;
 	uint64_t retry_at; /* boot clock */
 };

@@ -31,9 +31,9 @@ class Size:
     """How long it may take."""
 
     def __init__(self, quick):
-        self.rounds = 9 if quick else 41
+        self.rounds = 9 if quick else 25
         self.seconds = 0.1 if quick else 0.25
-        self.slow_rounds = 5 if quick else 15
+        self.slow_rounds = 5 if quick else 9
         self.slow_seconds = 0.3 if quick else 1.0
 
 

@@ -63,7 +63,7 @@ FIGURES.update({
     "ends_lookup_max_ms": ("ms", "", "the longest of them"),
     "login_p99_ms_load": ("ms", "", "1,000 logins a second, 100,000 live leases, 60 s, full, hash, lmdb and iplsearch"
                                     " maps, policy: 99th percentile of a login from when it was due"),
-    "bare_lmdb_p99_ms_load": ("ms", "", "the same of a bare LMDB loop, right after"),
+    "bare_lmdb_p99_ms_load": ("ms", "", "the same of a bare LMDB loop, right before and after"),
     "login_p99_over_bare_ms": ("ms", "<= 20", "the difference"),
     "lookup_p99_ms_load": ("ms", "<= 2", "99th percentile of a policy lookup meanwhile"),
     "rss_mib_load": ("MiB", "", "resident memory at the end"),

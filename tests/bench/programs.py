@@ -83,8 +83,13 @@ class Dracd:
         self._stack = contextlib.ExitStack()
         self.pid = None
         os.makedirs(f"{folder}/state")
-        with open(f"{folder}/drac.conf", "w", encoding="utf-8") as file:
-            file.write(_CONFIGURATION.format(uid=os.getuid(), durability=durability, leases=leases, directory=folder))
+        self.configure(durability, leases, more)
+
+    def configure(self, durability, leases=LEASES_MAX, more=""):
+        """For the next start."""
+        with open(f"{self.folder}/drac.conf", "w", encoding="utf-8") as file:
+            file.write(_CONFIGURATION.format(uid=os.getuid(), durability=durability, leases=leases,
+                                             directory=self.folder))
             file.write(more)
 
     def __enter__(self):

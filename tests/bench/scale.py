@@ -85,31 +85,33 @@ class Start:
         raise TimeoutError("no answer")
 
 
-def measure_start(folder, durability):
-    """After an orderly stop and after SIGKILL, with an lmdb and a hash map."""
+def measure_start(folder):
+    """After an orderly stop and after SIGKILL, with an lmdb and a hash map, at both ends of durability."""
     maps = map_section(folder, "lmdb") + map_section(folder, "hash")
-    programs.Dracd(folder, durability, more=maps)
-    fill(folder, durability, LONG, MILLION)
+    dracd = programs.Dracd(folder, "full", more=maps)
+    fill(folder, "full", LONG, MILLION)
     start = Start(folder)
-    memory = start.run(signal.SIGTERM)
-    for name, how in (("stop", signal.SIGKILL), ("kill", signal.SIGTERM)):
-        start.run(how)
-        say(f"start_lookup_ms_{durability}_{name}", start.lookup_ms)
-        say(f"start_ready_ms_{durability}_{name}", start.ready_ms)
-    if durability == "full":
-        say("rss_mib_1m", memory["VmRSS"] / MIB)
-        say("rss_anon_mib_1m", memory["RssAnon"] / MIB)
+    for durability in ("full", "process"):
+        dracd.configure(durability, more=maps)
+        memory = start.run(signal.SIGTERM)
+        for name, how in (("stop", signal.SIGKILL), ("kill", signal.SIGTERM)):
+            start.run(how)
+            say(f"start_lookup_ms_{durability}_{name}", start.lookup_ms)
+            say(f"start_ready_ms_{durability}_{name}", start.ready_ms)
+    say("rss_mib_1m", memory["VmRSS"] / MIB)
+    say("rss_anon_mib_1m", memory["RssAnon"] / MIB)
 
 
 # ---- a million ends ----
 
-def measure_ends(folder, leases, seconds):
-    """Lookups from the second on in which all leases end, while a hundred logins a second go on."""
+def measure_ends(folder, leases, lead, seconds):
+    """Lookups from the second on in which all leases end, while a hundred logins a second go on. That is
+    `lead` seconds after the table begins to be filled."""
     dracd = programs.Dracd(folder, "process", more=map_section(folder, "lmdb") + map_section(folder, "hash"))
-    ends = fill(folder, "process", 8 + leases // 40000, leases)
+    ends = fill(folder, "process", lead, leases)
     with dracd:
         left = ends / 1e6 - time.clock_gettime(time.CLOCK_BOOTTIME)
-        if left < 1:
+        if left < 0.2:
             raise ValueError("the machine is too slow: the leases have ended before dracd serves")
         dracd.skip_people(2 * leases)
         logins = threading.Thread(target=dracd.login, args=(8, left + seconds), kwargs={"options": ("rate=100",)})
@@ -127,8 +129,8 @@ class Load:
     """How much of it."""
 
     def __init__(self, quick):
-        self.seconds = 4 if quick else 60
-        self.warm = 2 if quick else 20  # until memory is measured first
+        self.seconds = 3 if quick else 60
+        self.warm = 1.5 if quick else 20  # until memory is measured first
         self.rate = 1000
         self.life = 1 if quick else 10  # seconds of a lease
         self.stable = 4000 if quick else 90000  # leases that lookups ask for, besides those that come and go
@@ -147,8 +149,8 @@ def threads_written(pid):
     return found
 
 
-def slowest(folder):
-    """Milliseconds from commit to publication, the longest, by map."""
+def maps_of(folder):
+    """What dracd tells of each map, by name."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
         stream.connect(f"{folder}/control")
         stream.sendall(b"maps\n")
@@ -160,12 +162,29 @@ def slowest(folder):
                     return found
                 if words["state"] != "ok":
                     raise ValueError(line)
-                found[words["name"]] = int(words.get("slowest_ms", 0))
+                found[words["name"]] = words
     return found
 
 
+def await_maps(folder):
+    """Until all are published: lookups are answered before."""
+    end = time.monotonic() + PATIENCE
+    while not all("published_ago_ms" in words for words in maps_of(folder).values()):
+        if time.monotonic() > end:
+            raise TimeoutError("the maps are not published")
+        time.sleep(0.01)
+
+
+def bare_loop(folder, name, load):
+    """The 99th percentile of the bare loop at the same rate, in usec."""
+    os.makedirs(f"{folder}/{name}")
+    seconds = min(load.seconds / 4, 10)
+    return programs.run("bare_table", f"{folder}/{name}", "full", 1 << 16, seconds, 0, 1 << 22, load.rate)[3]
+
+
 def measure_load(folder, load):
-    """Logins at that rate with maps and lookups; then the bare loop at the same rate."""
+    """Logins at that rate with maps and lookups; the bare loop at the same rate before and after."""
+    before = bare_loop(folder, "bare-before", load)
     maps = "".join(map_section(folder, kind, keys) for kind, keys in
                    (("hash", "postfix"), ("lmdb", "postfix"), ("iplsearch", "plain")))
     dracd = programs.Dracd(folder, "full", more=f"lease_time = {load.life}s\n{maps}")
@@ -173,7 +192,8 @@ def measure_load(folder, load):
     results = {}
     with dracd:
         dracd.skip_people(2 * load.stable)
-        before = threads_written(dracd.pid)
+        await_maps(folder)
+        already = threads_written(dracd.pid)
         workers = [
             threading.Thread(target=lambda: results.update(login=dracd.login(
                 64, load.seconds, options=(f"rate={load.rate}",)))),
@@ -187,14 +207,13 @@ def measure_load(folder, load):
         for worker in workers:
             worker.join()
         late = programs.memory_of(dracd.pid)
-        lags = slowest(folder)
+        maps = maps_of(folder)
         written = threads_written(dracd.pid)
-    os.mkdir(f"{folder}/bare")
-    bare = programs.run("bare_table", f"{folder}/bare", "full", 1 << 16, min(load.seconds, 20), 0, 1 << 22, load.rate)
+    bare = (before + bare_loop(folder, "bare-after", load)) / 2
     print_load(load, results, bare, (early, late))
     for kind, octets in written.items():
-        say(f"load_slowest_ms_{kind}", lags[kind])
-        say(f"load_written_mb_per_s_{kind}", (octets - before[kind]) / load.seconds / 1e6)
+        say(f"load_slowest_ms_{kind}", int(maps[kind]["slowest_ms"]))
+        say(f"load_written_mb_per_s_{kind}", (octets - already[kind]) / load.seconds / 1e6)
 
 
 def print_load(load, results, bare, memories):
@@ -202,8 +221,8 @@ def print_load(load, results, bare, memories):
     early, late = memories
     note(f"{results['login'][0]:.0f} logins in {results['login'][1]:.1f} s, {load.leases} live leases")
     say("login_p99_ms_load", results["login"][3] / 1000)
-    say("bare_lmdb_p99_ms_load", bare[3] / 1000)
-    say("login_p99_over_bare_ms", (results["login"][3] - bare[3]) / 1000)
+    say("bare_lmdb_p99_ms_load", bare / 1000)
+    say("login_p99_over_bare_ms", (results["login"][3] - bare) / 1000)
     say("lookup_p99_ms_load", results["policy"][3] / 1000)
     say("rss_mib_load", late["VmRSS"] / MIB)
     say("rss_growth_load", late["VmRSS"] / early["VmRSS"])
@@ -215,11 +234,10 @@ def main():
     quick = sys.argv[1:] == ["quick"]
     with programs.directory() as folder:
         if quick:
-            measure_ends(f"{folder}/ends", 20000, 3)
+            measure_ends(f"{folder}/ends", 20000, 2, 1.5)
         else:
-            measure_start(f"{folder}/full", "full")
-            measure_start(f"{folder}/process", "process")
-            measure_ends(f"{folder}/ends", MILLION, 30)
+            measure_start(f"{folder}/start")
+            measure_ends(f"{folder}/ends", MILLION, 30, 15)
         measure_load(f"{folder}/load", Load(quick))
     return 0
 

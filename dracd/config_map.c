@@ -157,7 +157,7 @@ static void check_file(const struct check *check, const struct map_config *map)
 			"static: only a map with keys = access merges a static file");
 }
 
-static bool is_same_file(const struct map_config *a, const struct map_config *b)
+bool config_same_file(const struct map_config *a, const struct map_config *b)
 {
 	_cleanup_(free_pointer) char *a_file = NULL, *b_file = NULL;
 
@@ -240,7 +240,7 @@ void config_check_maps(
 	for (size_t i = 0; i < config->map_count; i++) {
 		check_map(&check, &maps[i]);
 		for (size_t j = 0; j < i; j++)
-			if (is_same_file(&maps[i], &maps[j]))
+			if (config_same_file(&maps[i], &maps[j]))
 				complain(&check, &maps[i], false,
 					"path is that of map %s", maps[j].name);
 	}

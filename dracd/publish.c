@@ -34,12 +34,12 @@ static struct watched *new_watched(
 	return map;
 }
 
-/* The map that still has the path; two workers must not write one file. */
+/* The map that still has the file; two workers must not write one. */
 static const struct watched *find_leaving(
-	const struct publisher *publisher, const char *path)
+	const struct publisher *publisher, const struct map_config *map)
 {
 	for (const struct watched *at = publisher->leaving; at; at = at->next)
-		if (strcmp(at->map->path, path) == 0)
+		if (config_same_file(at->map, map))
 			return at;
 	return NULL;
 }
@@ -72,7 +72,7 @@ static int start_worker(struct watched *map)
 
 static void start_if_free(struct watched *map)
 {
-	const struct watched *before = find_leaving(map->publisher, map->map->path);
+	const struct watched *before = find_leaving(map->publisher, map->map);
 	int r;
 
 	if (before) {

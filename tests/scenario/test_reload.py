@@ -182,6 +182,18 @@ class Maps(Reload):
         self.assertIn("published=yes", self.dracd.login("203.0.113.8", "wait_ms=10000"))
         self.assertEqual(len(self.map("one")), 2)
 
+    def test_one_file_by_two_spellings(self):
+        """What leaves has left before another type of map has the file."""
+        text = 'map list {{ type = relayhosts path = "{dir}/maps/one.db" }}\n'
+        self.start_with(self.ONE)
+        for _ in range(10):
+            self.reload(POLICY + SOCKETMAP + text)
+            with open(self.dracd.path("maps/one.db")) as file:
+                self.assertEqual(file.read().splitlines()[1:], ["203.0.113.9"])
+            self.reload(POLICY + SOCKETMAP + self.ONE)
+            self.assertEqual(self.map("one"), {"203.0.113.9": "OK"})
+        self.assertNotIn("by someone else", self.dracd.text())
+
     def threads(self):
         return len(os.listdir(f"/proc/{self.dracd.process.pid}/task"))
 

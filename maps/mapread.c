@@ -2,8 +2,8 @@
  * drac-mapread TYPE <FILE: prints the rows of a map.
  *
  * A library that reads a damaged or hostile file may crash, hang or do what the file
- * says; so whoever wants to know what is in one starts this program, which can do nothing
- * but read its standard input and write to its standard output, and not for long.
+ * says; so whoever wants to know what is in one starts this program, which has no other
+ * file, starts no other program, writes to no file, and does not last for long.
  *
  * A row is two lengths, of the key and the value, as uint32_t in the byte order of the
  * machine, then key and value as they are in the file, with a NUL if they have one.  The
@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "maps/format.h"
@@ -42,6 +43,22 @@ static int set_limit(__rlimit_resource_t resource, rlim_t limit)
 	const struct rlimit both = {.rlim_cur = limit, .rlim_max = limit};
 
 	return setrlimit(resource, &both) < 0 ? -errno : 0;
+}
+
+/* Not alarm(2), whose signal a format may have a use for. */
+static int limit_time(void)
+{
+	struct sigevent event = {
+		.sigev_notify = SIGEV_SIGNAL,
+		.sigev_signo = SIGKILL,
+	};
+	const struct itimerspec limit = {.it_value.tv_sec = WALL_SEC};
+	timer_t timer;
+
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) < 0 ||
+		timer_settime(timer, 0, &limit, NULL) < 0)
+		return -errno;
+	return 0;
 }
 
 /* Also by what it inherits it shall not harm: it has no other files, and can start
@@ -74,8 +91,7 @@ static int confine(void)
 		return -errno;
 	for (size_t i = 0; i < sizeof(limits) / sizeof(*limits) && r == 0; i++)
 		r = set_limit(limits[i].resource, limits[i].limit);
-	(void)alarm(WALL_SEC);
-	return r;
+	return r == 0 ? limit_time() : r;
 }
 
 static int print(const void *data, size_t size)

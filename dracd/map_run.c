@@ -303,11 +303,19 @@ static int write_map(struct map_worker *worker, struct rows *rows, bool rebuild)
 }
 
 /* Somebody's lease is over and the map cannot be written to say so: nobody stays in it
- * then. */
+ * then.  Once is enough. */
 static void use_spare(struct map_worker *worker)
 {
+	struct map_identity in_place;
+
+	if (worker->now.is_withdrawn && map_identify(worker->map, &in_place) == 0 &&
+		map_identity_equal(&in_place, &worker->file))
+		return;
 	if (map_use_spare(worker->map) < 0)
 		return;
+	if (map_identify(worker->map, &worker->file) < 0)
+		worker->file = (struct map_identity){0};
+	worker->shuts_out = false;
 	worker->has_spare = false;
 	worker->now.has_published = false; /* the next is a rebuild */
 	worker->now.is_withdrawn = true;
@@ -375,7 +383,8 @@ static int publish(struct map_worker *worker, struct config *config,
 		r = write_map(worker, &rows, rebuild);
 		worker->now.step = map_failed_step(worker->map);
 		if (r < 0) {
-			if (r != -ESTALE && (rebuild || rows_have_end(&rows)))
+			worker->shuts_out = worker->shuts_out || rows_have_end(&rows);
+			if (r != -ESTALE && worker->shuts_out)
 				use_spare(worker);
 			return r;
 		}
@@ -383,6 +392,7 @@ static int publish(struct map_worker *worker, struct config *config,
 		if (worker->changed)
 			note_publication(worker, copy.now);
 	}
+	worker->shuts_out = false;
 	worker->now.has_published = true;
 	worker->now.sequence = sequence;
 	worker->now.ends_through = copy.now.boot_usec;
@@ -427,6 +437,7 @@ int map_publish(struct map_worker *worker, struct config *config, struct blocks 
 	if (r != -ESTALE)
 		return r;
 	(void)map_check(worker); /* tells what was found */
+	worker->shuts_out = true;
 	return publish(worker, config, blocks, true);
 }
 
@@ -445,6 +456,9 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 	worker->now.has_static = worker->access != NULL;
 	if (rebuild)
 		worker->has_spare = false;
+	if (rebuild || why & (WAKE_ENDS | WAKE_REVOKED))
+		worker->shuts_out = true;
+	rebuild = rebuild || why & WAKE_REPEAT;
 	if (!worker->has_spare) /* if not now, then with the next run */
 		worker->has_spare = map_file_make_spare(worker->map, worker->access) == 0;
 	if (why & WAKE_WITHDRAW)

@@ -33,7 +33,7 @@ static uint64_t least_pause(const struct map_worker *worker, unsigned why)
 
 	if (rest > REST_MAX_USEC)
 		rest = REST_MAX_USEC;
-	if (why & (WAKE_REBUILD | WAKE_CHANGES))
+	if (why & (WAKE_REBUILD | WAKE_REPEAT | WAKE_CHANGES))
 		interval = map->interval_usec;
 	if (why & WAKE_ENDS && map->end_interval_usec < interval)
 		interval = map->end_interval_usec;
@@ -118,7 +118,7 @@ static void plan_retry(struct map_worker *worker, unsigned why)
 	worker->why |=
 		why & WAKE_LEAVE
 			? WAKE_LEAVE
-			: WAKE_REBUILD | (why & ~(unsigned)(WAKE_WITHDRAW | WAKE_VERIFY));
+			: WAKE_REPEAT | (why & ~(unsigned)(WAKE_WITHDRAW | WAKE_VERIFY));
 }
 
 /* What was interrupted is repeated at once, with what is more urgent. */

@@ -24,6 +24,7 @@ enum {
 	WAKE_RETRY = 1 << 7,    /* what was in the way of a failed run may be gone */
 	WAKE_ASKED = 1 << 8,    /* see map_worker_ask() */
 	WAKE_VERIFY = 1 << 9,   /* compare the file with the table */
+	WAKE_REPEAT = 1 << 10,  /* a run has failed: the next is a rebuild */
 };
 
 /* What the last verification has come to. */

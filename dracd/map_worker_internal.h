@@ -33,10 +33,11 @@ struct map_worker {
 	struct expiry ended;      /* ends up to this row are applied */
 	struct map_identity file; /* that was published last */
 	bool has_spare;           /* of the static rows as they are */
-	bool changed;             /* the last run has written a new file */
-	struct expect *expect;    /* to be filled by the next publication, or NULL */
-	uint64_t deletes;         /* since the last rebuild */
-	uint64_t usual_usec;      /* of a publication: the quicker of the last two */
+	bool shuts_out;        /* what is not yet applied may end or shut out somebody */
+	bool changed;          /* the last run has written a new file */
+	struct expect *expect; /* to be filled by the next publication, or NULL */
+	uint64_t deletes;      /* since the last rebuild */
+	uint64_t usual_usec;   /* of a publication: the quicker of the last two */
 	uint64_t retry_usec;
 	uint64_t retry_at; /* boot clock */
 };

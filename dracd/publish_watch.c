@@ -93,7 +93,10 @@ static int on_map_change(
 	/* the path leads elsewhere now, or nowhere */
 	if (event->mask & (IN_MOVE_SELF | IN_DELETE_SELF | IN_IGNORED | IN_UNMOUNT))
 		map->map_watch = sd_event_source_disable_unref(map->map_watch);
-	wake(map, WAKE_CHECK | WAKE_RETRY);
+	/* what our own writing raises too says nothing of what was in its way */
+	wake(map,
+		WAKE_CHECK |
+			(event->mask & (IN_MOVED_TO | IN_CLOSE_WRITE) ? 0U : WAKE_RETRY));
 	return 0;
 }
 

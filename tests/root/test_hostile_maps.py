@@ -61,10 +61,10 @@ class Hog(threading.Thread):
             self.grab()
 
     def release(self):
-        """Gives it back."""
+        """Gives it back; again is no error."""
         self.done.set()
         self.join()
-        shutil.rmtree(self.path)
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
 class Hostile(unittest.TestCase):
@@ -207,6 +207,38 @@ class Hostile(unittest.TestCase):
 
     def test_full_disk(self):
         self.hog(files=False)
+
+    def inodes(self):
+        """Of the maps' files."""
+        return {kind: os.stat(self.path(kind)).st_ino for kind in LIVE}
+
+    def watch(self, seconds):
+        """The states that are seen meanwhile: of the leases in each map, and of its files."""
+        end, leases, inodes = time.monotonic() + seconds, {kind: [] for kind in LIVE}, {kind: set() for kind in LIVE}
+        while time.monotonic() < end:
+            for kind, found in self.leases().items():
+                if found not in leases[kind]:
+                    leases[kind].append(found)
+            for kind, inode in self.inodes().items():
+                inodes[kind].add(inode)
+        return leases, inodes
+
+    def test_full_disk_costs_nobody_his_place_until_a_lease_ends(self):
+        """New logins cannot be written, again and again; the end of a lease withdraws the map, once."""
+        hog = Hog(self.disk, files=False)
+        self.addCleanup(hog.release)
+        self.assertIn("published=no", self.dracd.login(NEW, "user=bob wait_ms=1000"))
+        self.assert_alarm(all_fail=False)
+        leases, _ = self.watch(4)  # the second and third try come after 1 and 3 s
+        for kind, seen in leases.items():
+            if kind == "lmdb": continue
+            self.assertTrue(all(KEPT in found for found in seen), f"{kind}: {seen}")
+        self.dracd.control(f"revoke address={KEPT} hold_ms=0")
+        self.dracd.wait_for(lambda: all(KEPT not in found for found in self.leases().values()), "nobody in a map")
+        _, inodes = self.watch(4)
+        self.assertEqual({kind: len(seen) for kind, seen in inodes.items()}, {kind: 1 for kind in LIVE})
+        hog.release()
+        self.assert_recovered({NEW})
 
     def test_no_inodes(self):
         self.hog(files=True)

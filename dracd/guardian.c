@@ -12,7 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "dracd/clock.h"
 #include "dracd/config_internal.h"
 #include "dracd/log.h"
 #include "dracd/map_file.h"
@@ -21,7 +20,7 @@ enum {
 	TEXTS = 4, /* of a message */
 	WITHDRAW_TRIES = 4,
 	WITHDRAW_WAIT_USEC = 1000000,
-	EMPTY_WAIT_USEC = 2000000, /* for the readers of all replaced files together */
+	EMPTY_WAIT_MSEC = 2000, /* for the readers of a replaced file */
 	EMPTY_CPU_SEC = 10,
 };
 
@@ -321,33 +320,26 @@ static size_t withdraw_each(const struct config *config, struct map **maps)
 
 /* In a process of its own, as a file that is damaged, which we cannot know, may crash it,
  * or keep it busy for ever. */
-static void empty_each(const struct config *config, struct map **maps)
+static void run_emptying(const struct map_config *config, struct map *map)
 {
 	const struct rlimit limit = {EMPTY_CPU_SEC, EMPTY_CPU_SEC};
-	uint64_t end = clock_now().boot_usec + EMPTY_WAIT_USEC;
 
 	(void)setrlimit(RLIMIT_CPU, &limit);
-	for (size_t i = 0; i < config->map_count; i++) {
-		uint64_t now = clock_now().boot_usec;
-		unsigned wait_msec = now < end ? (unsigned)((end - now) / 1000) : 0;
-
-		if (maps[i] && !map_empty_replaced(maps[i], wait_msec))
-			log_message(LOG_WARNING,
-				"map %s: withdrawn, but not from who keeps the old file "
-				"locked",
-				config->maps[i].name);
-	}
+	if (!map_empty_replaced(map, EMPTY_WAIT_MSEC))
+		log_message(LOG_WARNING,
+			"map %s: withdrawn, but not from who keeps the old file locked",
+			config->name);
 	_exit(0);
 }
 
-/* Once all are published: who has a replaced file open sees no lease any more either. */
+/* Once all are published: who has a replaced file open sees no lease any more either. All
+ * at a time, so that those with a reader who stays cost the time of one. */
 static void empty_replaced(const struct config *config, struct map **maps)
 {
-	pid_t pid = fork();
-
-	if (pid == 0)
-		empty_each(config, maps);
-	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+	for (size_t i = 0; i < config->map_count; i++)
+		if (maps[i] && fork() == 0)
+			run_emptying(&config->maps[i], maps[i]);
+	while (wait(NULL) > 0 || errno == EINTR)
 		;
 }
 

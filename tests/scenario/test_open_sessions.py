@@ -149,3 +149,15 @@ class OpenSessions(Case):
         self.assertNotIn("another dracd", self.dracd.text())
         for name in names:
             self.assertEqual(self.open_session(name).value(EVE), "OK")
+
+    def test_a_damaged_file_does_not_keep_the_guardian_from_the_others(self):
+        self.configure(names=("a", "postfix"))
+        self.login(EVE)
+        self.dracd.process.send_signal(signal.SIGSTOP)  # or it would notice
+        size = os.stat(self.map("a")).st_size
+        with open(self.map("a"), "r+b") as file:
+            file.seek(2 * 4096)  # what the two meta pages lead to
+            file.write(b"\xff" * (size - 2 * 4096))
+        self.dracd.stop(signal.SIGKILL)
+        self.assert_refused()
+        self.assertEqual(self.open_session("a").value(BOB), "-")

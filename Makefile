@@ -129,10 +129,14 @@ READER := $B/tests/reader/reader
 $(READER): $B/tests/reader/reader.o
 	$(CC) $(all_ldflags) -o $@ $^ $(shell $(PKG_CONFIG) --libs lmdb) $(maps_libs)
 
-unit: $(unit_programs) $(PROGRAMS) $(ASKER) $(READER) bench-programs
+SESSION := $B/tests/reader/session
+$(SESSION): $B/tests/reader/session.o
+	$(CC) $(all_ldflags) -o $@ $^ $(shell $(PKG_CONFIG) --libs lmdb)
+
+unit: $(unit_programs) $(PROGRAMS) $(ASKER) $(READER) $(SESSION) bench-programs
 
 ifeq (1,$(COVERAGE))
-$(unit_programs) $(PROGRAMS) $(ASKER) $(READER): $B/tests/coverage/exit.o
+$(unit_programs) $(PROGRAMS) $(ASKER) $(READER) $(SESSION): $B/tests/coverage/exit.o
 endif
 
 check-unit: unit

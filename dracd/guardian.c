@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +20,8 @@ enum {
 	TEXTS = 4, /* of a message */
 	WITHDRAW_TRIES = 4,
 	WITHDRAW_WAIT_USEC = 1000000,
+	EMPTY_WAIT_MSEC = 2000, /* for the readers of a replaced file */
+	EMPTY_CPU_SEC = 10,
 };
 
 /* What comes through the pipe, from ourselves to ourselves: this, and the texts. */
@@ -273,8 +276,8 @@ static int write_order(int pipe, const struct config *config, int order)
 
 /* ---- withdrawing ---- */
 
-/* True if the map is withdrawn. */
-static bool withdraw_map(const struct map_config *config)
+/* NULL: it is not withdrawn.  Whoever has the replaced file open is not told yet. */
+static struct map *withdraw_map(const struct map_config *config)
 {
 	struct access_problem problem = {0};
 	struct access *access = NULL;
@@ -289,32 +292,80 @@ static bool withdraw_map(const struct map_config *config)
 				config->name, config->static_path);
 	}
 	r = map_file_open(config, &map);
-	if (r == 0)
+	if (r == 0) {
+		map_trust_published(map);
 		r = map_file_withdraw(map, access);
-	if (r < 0)
+	}
+	if (r < 0) {
 		log_errno(LOG_ERR, r, "map %s: cannot withdraw %s", config->name,
 			config->path);
-	map_close(map);
+		map = map_close(map);
+	}
 	access_free(access);
-	return r == 0;
+	return map;
+}
+
+/* Withdraws those that are not yet.  Returns how many are left. */
+static size_t withdraw_each(const struct config *config, struct map **maps)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < config->map_count; i++) {
+		if (!maps[i])
+			maps[i] = withdraw_map(&config->maps[i]);
+		left += !maps[i];
+	}
+	return left;
+}
+
+/* In a process of its own, as a file that is damaged, which we cannot know, may crash it,
+ * or keep it busy for ever. */
+static void run_emptying(const struct map_config *config, struct map *map)
+{
+	const struct rlimit limit = {EMPTY_CPU_SEC, EMPTY_CPU_SEC};
+
+	(void)setrlimit(RLIMIT_CPU, &limit);
+	if (!map_empty_replaced(map, EMPTY_WAIT_MSEC))
+		log_message(LOG_WARNING,
+			"map %s: withdrawn, but not from who keeps the old file locked",
+			config->name);
+	_exit(0);
+}
+
+/* Once all are published: who has a replaced file open sees no lease any more either. All
+ * at a time, so that those with a reader who stays cost the time of one. */
+static void empty_replaced(const struct config *config, struct map **maps)
+{
+	for (size_t i = 0; i < config->map_count; i++)
+		if (maps[i] && fork() == 0)
+			run_emptying(&config->maps[i], maps[i]);
+	while (wait(NULL) > 0 || errno == EINTR)
+		;
 }
 
 /* Tries all maps, and those that fail again; but not for ever, as dracd waits for us to
  * start. */
-static void withdraw_maps(struct config *config)
+static void withdraw_maps(const struct config *config)
 {
-	for (unsigned i = 0; i < WITHDRAW_TRIES && config->map_count > 0; i++) {
-		if (i > 0)
-			usleep(WITHDRAW_WAIT_USEC);
-		for (size_t n = 0; n < config->map_count;)
-			if (withdraw_map(&config->maps[n]))
-				drop_map(config, n);
-			else
-				n++;
+	struct map **maps = calloc(config->map_count + 1, sizeof(struct map *));
+	size_t left;
+
+	if (!maps)
+		return;
+	left = withdraw_each(config, maps);
+	empty_replaced(config, maps);
+	for (unsigned i = 1; i < WITHDRAW_TRIES && left > 0; i++) {
+		usleep(WITHDRAW_WAIT_USEC);
+		left = withdraw_each(config, maps);
 	}
-	for (size_t n = 0; n < config->map_count; n++)
-		log_message(LOG_ERR, "map %s: its leases stay open until dracd is back",
-			config->maps[n].name);
+	for (size_t i = 0; i < config->map_count; i++) {
+		if (!maps[i])
+			log_message(LOG_ERR,
+				"map %s: its leases stay open until dracd is back",
+				config->maps[i].name);
+		map_close(maps[i]);
+	}
+	free(maps);
 }
 
 /* ---- life ---- */

@@ -69,10 +69,12 @@ int map_file_make_spare(struct map *map, const struct access *access)
 
 int map_file_withdraw(struct map *map, const struct access *access)
 {
+	struct map_identity identity;
+	struct map_counts counts;
 	int r = begin_static(map, access);
 
 	if (r == 0)
-		r = map_commit_withdrawal(map);
+		r = map_commit(map, &identity, &counts);
 	if (r < 0 && map_use_spare(map) == 0)
 		return 0;
 	return r;

@@ -13,8 +13,8 @@
 #include "dracd/map_worker_internal.h"
 
 enum {
-	GROUP_BITS = 16,      /* of an IPv6 address */
-	IN_PLACE_MAX = 10000, /* rows; for more the readers would have to wait too long */
+	GROUP_BITS = 16,             /* of an IPv6 address */
+	WITHDRAWAL_WAIT_MSEC = 2000, /* for those who have the replaced file locked */
 };
 
 /* ---- from rows to keys ---- */
@@ -186,15 +186,13 @@ static int copy_delta(struct copy *copy)
 	return r;
 }
 
-/* When so much is to be changed that what comes of it is written sooner, or that the
- * readers of a map in place would have to wait too long. */
+/* When so much is to be changed that what comes of it is written sooner.  Never in place:
+ * a new file is not seen by who has the old one open. */
 static bool is_large(const struct copy *copy)
 {
 	const struct map_worker *worker = copy->worker;
-	size_t count = copy->rows->count;
 
-	return is_in_place(worker) ? count > IN_PLACE_MAX
-				   : count > worker->now.entries / 2 + 1000;
+	return !is_in_place(worker) && copy->rows->count > worker->now.entries / 2 + 1000;
 }
 
 static int copy_all(struct copy *copy)
@@ -235,20 +233,23 @@ static int copy_rows(struct map_worker *worker, struct copy *copy, uint64_t *ret
 /* ---- one run ---- */
 
 /* Sets worker->changed if there is a new file: a replacement costs readers a restart, so
- * a delta that changes nothing is dropped. */
+ * a delta that changes nothing is dropped.  A change in place may fail in the middle. */
 static int commit(struct map_worker *worker, bool rebuild)
 {
-	struct map_counts counts;
+	struct map_counts counts = {0};
 	int r = map_commit(worker->map, &worker->file, &counts);
 
-	if (r < 0)
-		return r;
-	worker->changed = r != MAP_UNCHANGED;
-	if (rebuild)
-		worker->now.entries = worker->deletes = 0;
-	worker->now.entries += counts.added - counts.removed;
-	worker->deletes += counts.removed;
-	return 0;
+	if (r == -ESTALE || r >= 0)
+		worker->needs_new_file = r == -ESTALE;
+	worker->changed = r >= 0 && (rebuild || r != MAP_UNCHANGED);
+	if (rebuild && r >= 0) {
+		worker->now.entries = counts.added + counts.replaced + counts.unchanged;
+		worker->deletes = 0;
+	} else {
+		worker->now.entries += counts.added - counts.removed;
+		worker->deletes += counts.removed;
+	}
+	return r < 0 ? r : 0;
 }
 
 static int apply_rows(struct map_worker *worker, const struct rows *rows, row_sink *sink)
@@ -279,6 +280,16 @@ static int apply_in_order(struct map_worker *worker, struct rows *rows)
 	return r;
 }
 
+/* Whoever has the file of a map in place open sees what is written into that alone. */
+static int begin_rebuild(struct map_worker *worker)
+{
+	int r = -ESTALE;
+
+	if (is_in_place(worker) && !worker->needs_new_file)
+		r = map_begin_whole(worker->map, &worker->file);
+	return r == -ESTALE ? map_begin_rebuild(worker->map) : r;
+}
+
 static int write_map(struct map_worker *worker, struct rows *rows, bool rebuild)
 {
 	int r;
@@ -286,7 +297,7 @@ static int write_map(struct map_worker *worker, struct rows *rows, bool rebuild)
 	worker->changed = false;
 	if (rebuild) {
 		worker->now.unexpressed = 0;
-		r = map_begin_rebuild(worker->map);
+		r = begin_rebuild(worker);
 		if (r == 0)
 			r = map_file_put_static(worker->map, worker->access);
 	} else {
@@ -416,6 +427,8 @@ static int withdraw(struct map_worker *worker)
 
 	worker->now.step = map_failed_step(worker->map);
 	worker->now.has_published = false;
+	if (r == 0)
+		(void)map_empty_replaced(worker->map, WITHDRAWAL_WAIT_MSEC);
 	return r;
 }
 

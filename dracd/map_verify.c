@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "dracd/cleanup.h"
+#include "dracd/map_file.h"
 #include "dracd/map_reader.h"
 #include "dracd/map_users.h"
 
@@ -129,6 +130,14 @@ static void note_warning(struct map_worker *worker, const char *found)
 	worker->now.found_boot_usec = clock_now().boot_usec;
 }
 
+/* What killed the reader could kill us: nothing of ours opens that file again. */
+static int forget_file(struct map_worker *worker)
+{
+	worker->now.has_published = false;
+	worker->map = map_close(worker->map);
+	return map_file_open(worker->settings.map, &worker->map);
+}
+
 int map_verify_run(struct map_worker *worker, struct config *config,
 	struct blocks *blocks, bool rebuild)
 {
@@ -152,5 +161,8 @@ int map_verify_run(struct map_worker *worker, struct config *config,
 		note_warning(worker, "could not be read");
 	else
 		return r;
-	return map_publish(worker, config, blocks, true);
+	worker->needs_new_file = true; /* nobody but us has written it: it is damaged */
+	if (verified->result == MAP_VERIFIED_UNREADABLE)
+		r = forget_file(worker);
+	return r < 0 ? r : map_publish(worker, config, blocks, true);
 }

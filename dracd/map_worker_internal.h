@@ -32,6 +32,7 @@ struct map_worker {
 	struct map_report now;
 	struct expiry ended;      /* ends up to this row are applied */
 	struct map_identity file; /* that was published last */
+	bool needs_new_file;      /* that one cannot be written in place */
 	bool has_spare;           /* of the static rows as they are */
 	bool shuts_out;        /* what is not yet applied may end or shut out somebody */
 	bool changed;          /* the last run has written a new file */

@@ -147,6 +147,23 @@ int delta_pass(struct map_bytes key, struct map_bytes value, void *context)
 	return merge->emit(key, wanted, merge->context);
 }
 
+int delta_compare(struct map_bytes key, struct map_bytes value, void *context)
+{
+	struct delta_merge *merge = context;
+	struct delta_row *row = find_row(merge->delta, key);
+	struct map_bytes wanted;
+
+	if (!row || row->is_delete)
+		return merge->emit(key, value, merge->context);
+	wanted = delta_value(merge->delta, row);
+	if (wanted.size == value.size &&
+		memcmp(wanted.data, value.data, value.size) == 0) {
+		row->is_done = 1;
+		merge->counts.unchanged++;
+	}
+	return 0;
+}
+
 int delta_rest(struct delta_merge *merge)
 {
 	const struct delta *delta = merge->delta;

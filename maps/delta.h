@@ -17,7 +17,7 @@ struct delta_row {
 	uint32_t key_size;
 	uint32_t value_size : 30;
 	uint32_t is_delete : 1;
-	uint32_t is_done : 1; /* delta_pass() has met it in the old file */
+	uint32_t is_done : 1; /* the old file has had it: see below */
 };
 
 /* All zero: empty. */
@@ -53,5 +53,10 @@ struct delta_merge {
 int delta_pass(struct map_bytes key, struct map_bytes value, void *context)
 	__attribute__((warn_unused_result));
 int delta_rest(struct delta_merge *merge) __attribute__((warn_unused_result));
+
+/* The same, for rows that are to be all there is: emit() is given what the old file has
+ * too much, and rows that it has as they are wanted become is_done. */
+int delta_compare(struct map_bytes key, struct map_bytes value, void *context)
+	__attribute__((warn_unused_result));
 
 #endif

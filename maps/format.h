@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 #include "maps/map.h"
 
@@ -34,7 +35,8 @@ struct map_work {
 	const char *path; /* the file to write: empty, or the copy, or the published one
 			   */
 	bool is_delta;
-	int published; /* of a delta that rewrites: for reading; else -1 */
+	bool is_whole; /* of a delta in place: keys that are not put are to go */
+	int published; /* of a delta: for reading; else -1 */
 	struct map_identity *identity; /* of a delta in place: see map_check_identity() */
 };
 
@@ -52,8 +54,8 @@ struct map_format {
 	int (*remove)(void *writer, struct map_bytes key);
 
 	/* Hands everything to the kernel, such that fsync(2) by any descriptor makes it
-	 * last; a delta in place is published by it (or has changed nothing, if it
-	 * fails).  The writer is gone either way. */
+	 * last; a change in place is published by it.  The writer is gone either way.
+	 * *ret is what was done, of a change in place also if it fails. */
 	int (*finish)(void *writer, struct map_counts *ret);
 	void (*discard)(void *writer);
 
@@ -61,8 +63,9 @@ struct map_format {
 		map_row_visit *visit, void *context);
 
 	/* In place only, else NULL: takes all rows out of a file that was replaced but
-	 * may be open still. */
-	int (*empty)(const char *path);
+	 * may be open still, if it is *identity, which is then what has become of it.
+	 * -EBUSY: a reader has kept us out for so long; -ESTALE: it is another. */
+	int (*empty)(const char *path, struct map_identity *identity, unsigned wait_msec);
 };
 
 extern const struct map_format map_format_hash;
@@ -79,11 +82,15 @@ extern const struct map_format map_format_relayhostsusers;
 /* NULL: not built in. */
 const struct map_format *map_type_format(enum map_type type);
 
+/* False of a key or value that is empty, or that the format's text cannot hold. */
+bool map_can_hold(const struct map_format *format, const char *text);
+
 /* The file open is still *expected, and was not left for others to write; else -ESTALE. A
  * writer in place asks once its readers are locked out, and before it lets them in again
  * stores what has become of the file. */
 int map_check_identity(int file, const struct map_identity *expected)
 	__attribute__((warn_unused_result));
+struct map_identity map_identity_of(const struct stat *status);
 int map_identify_file(int file, struct map_identity *ret)
 	__attribute__((warn_unused_result));
 

@@ -1,6 +1,6 @@
 /* The life of a change to a map: begun on a temporary file, put and deleted through the
- * format's functions, and put in place by a replacement; or, of a delta in place, written
- * by the format. */
+ * format's functions, and put in place by a replacement; or, of a change in place,
+ * written by the format. */
 #include "maps/map.h"
 
 #include <errno.h>
@@ -12,6 +12,7 @@
 
 #include "maps/format.h"
 #include "maps/replace.h"
+#include "maps/replaced.h"
 
 enum {
 	PATH_SIZE = sizeof("/proc/self/fd/2147483647"),
@@ -23,9 +24,12 @@ struct map {
 	char *directory_path;
 	char *name; /* of the file, with suffix */
 	int directory;
+	struct map_identity known; /* the published file, if it is ours; else all zero */
+	bool is_trusting;          /* see map_trust_published() */
+	struct replaced replaced;
 	/* of the change in progress, if any: */
-	bool is_delta;
-	struct replacement replacement; /* none of a delta in place */
+	bool is_delta, is_whole;
+	struct replacement replacement; /* none of a change in place */
 	int published;                  /* of a delta: what it is a delta on; else -1 */
 	struct map_identity identity;   /* of that */
 	void *writer;                   /* NULL: none, or already finished */
@@ -127,27 +131,38 @@ int map_open(const struct map_settings *settings, struct map **ret)
 	return r;
 }
 
+/* Without waiting; what cannot be emptied now is tried again. */
+static void empty_replaced(struct map *map)
+{
+	if (!map->is_trusting)
+		(void)replaced_empty(&map->replaced, map->format, 0);
+}
+
+bool map_empty_replaced(struct map *map, unsigned wait_msec)
+{
+	return replaced_empty(&map->replaced, map->format, wait_msec);
+}
+
+void map_trust_published(struct map *map)
+{
+	map->is_trusting = true;
+	if (map_identify(map, &map->known) < 0)
+		map->known = (struct map_identity){0};
+}
+
 struct map *map_close(struct map *map)
 {
 	if (!map)
 		return NULL;
 	map_abort(map);
+	empty_replaced(map);
+	replaced_done(&map->replaced);
 	if (map->directory >= 0)
 		close(map->directory);
 	free(map->directory_path);
 	free(map->name);
 	free(map);
 	return NULL;
-}
-
-static struct map_identity identity_of(const struct stat *status)
-{
-	return (struct map_identity){
-		.device = status->st_dev,
-		.inode = status->st_ino,
-		.size = status->st_size,
-		.changed = status->st_ctim,
-	};
 }
 
 int map_identify(const struct map *map, struct map_identity *ret)
@@ -158,39 +173,7 @@ int map_identify(const struct map *map, struct map_identity *ret)
 		return -errno;
 	if (!S_ISREG(status.st_mode))
 		return -EPERM;
-	*ret = identity_of(&status);
-	return 0;
-}
-
-bool map_identity_equal(const struct map_identity *a, const struct map_identity *b)
-{
-	return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-	       a->changed.tv_sec == b->changed.tv_sec &&
-	       a->changed.tv_nsec == b->changed.tv_nsec;
-}
-
-int map_identify_file(int file, struct map_identity *ret)
-{
-	struct stat status;
-
-	if (fstat(file, &status) < 0)
-		return -errno;
-	*ret = identity_of(&status);
-	return 0;
-}
-
-/* A file that others may write to is not what we made of it, whatever its identity. */
-int map_check_identity(int file, const struct map_identity *expected)
-{
-	struct map_identity identity;
-	struct stat status;
-
-	if (fstat(file, &status) < 0)
-		return -errno;
-	identity = identity_of(&status);
-	if (!map_identity_equal(&identity, expected) || status.st_uid != geteuid() ||
-		(status.st_mode & (S_IWGRP | S_IWOTH)))
-		return -ESTALE;
+	*ret = map_identity_of(&status);
 	return 0;
 }
 
@@ -205,6 +188,7 @@ static int open_writer(struct map *map)
 	const struct map_work work = {
 		.path = path,
 		.is_delta = map->is_delta,
+		.is_whole = map->is_whole,
 		.published = map->published,
 		.identity = &map->identity,
 	};
@@ -242,6 +226,8 @@ static int begin_delta(struct map *map, const struct map_identity *expected)
 		return r == -ENOENT ? -ESTALE : r;
 	map->identity = *expected;
 	r = map_check_identity(map->published, expected);
+	if (r == 0)
+		map->known = *expected;
 	if (r == 0 && style != MAP_IN_PLACE)
 		r = begin_temporary(map);
 	if (r == 0 && style == MAP_EDITS)
@@ -254,7 +240,9 @@ static int begin(struct map *map, bool is_delta)
 {
 	if (map->writer || map->replacement.file >= 0)
 		return -EBUSY;
+	empty_replaced(map);
 	map->is_delta = is_delta;
+	map->is_whole = false;
 	map->error = 0;
 	return open_directory(map);
 }
@@ -273,17 +261,31 @@ int map_begin_rebuild(struct map *map)
 	return r;
 }
 
-int map_begin_delta(struct map *map, const struct map_identity *expected)
+static int begin_expected(
+	struct map *map, const struct map_identity *expected, bool is_whole)
 {
 	int r = begin(map, true);
 
 	if (r < 0)
 		return r;
+	map->is_whole = is_whole;
 	r = begin_delta(map, expected);
 	if (r < 0)
 		map_abort(map);
 	/* it was ours when we published it, and is no map any more */
 	return r == -EBADMSG ? -ESTALE : r;
+}
+
+int map_begin_delta(struct map *map, const struct map_identity *expected)
+{
+	return begin_expected(map, expected, false);
+}
+
+int map_begin_whole(struct map *map, const struct map_identity *expected)
+{
+	if (map->format->style != MAP_IN_PLACE)
+		return -EOPNOTSUPP;
+	return begin_expected(map, expected, true);
 }
 
 /* ---- changing ---- */
@@ -306,16 +308,6 @@ static int note_error(struct map *map, const char *step, int r)
 	return r;
 }
 
-/* A control character could end the line of a text. */
-static bool can_hold(const struct map *map, const char *text)
-{
-	bool can = *text != '\0';
-
-	for (; map->format->is_text && *text && can; text++)
-		can = (unsigned char)*text >= ' ' && *text != 0x7f && *text != '"';
-	return can;
-}
-
 bool map_has_order(const struct map *map)
 {
 	return map->format->order != NULL;
@@ -328,7 +320,8 @@ unsigned map_order(const struct map *map, const char *key)
 
 int map_put(struct map *map, const char *key, const char *value)
 {
-	if (!map->writer || !can_hold(map, key) || !can_hold(map, value))
+	if (!map->writer || !map_can_hold(map->format, key) ||
+		!map_can_hold(map->format, value))
 		return -EINVAL;
 	if (map->error)
 		return map->error;
@@ -348,6 +341,11 @@ int map_delete(struct map *map, const char *key)
 
 /* ---- committing ---- */
 
+static bool is_in_place(const struct map *map)
+{
+	return map->replacement.file < 0;
+}
+
 /* MAP_UNCHANGED if there is nothing to put in place. */
 static int finish(struct map *map, struct map_counts *ret)
 {
@@ -360,12 +358,37 @@ static int finish(struct map *map, struct map_counts *ret)
 	map->step = "write";
 	r = map->format->finish(map->writer, ret);
 	map->writer = NULL;
+	if (is_in_place(map)) /* if it is damaged nobody opens it any more */
+		map->known = r == -EBADMSG ? (struct map_identity){0} : map->identity;
 	if (r == 0 && map->is_delta && ret->added + ret->removed + ret->replaced == 0)
 		return MAP_UNCHANGED;
 	/* what was read for the new file must have been the old one to the end */
 	if (r == 0 && map->is_delta && map->format->style == MAP_REWRITES)
 		r = map_check_identity(map->published, &map->identity);
 	return r == -EBADMSG && map->is_delta ? -ESTALE : r;
+}
+
+/* The file that is about to be replaced, if its readers would see changes in it and it is
+ * ours; else -1. */
+static int open_replaced(const struct map *map)
+{
+	int file;
+
+	if (!map->format->empty ||
+		replace_open_current(map->directory, map->name, &file) < 0)
+		return -1;
+	if (map_check_identity(file, &map->known) == 0)
+		return file;
+	close(file);
+	return -1;
+}
+
+static void keep_replaced(struct map *map, int file)
+{
+	if (file < 0)
+		return;
+	replaced_keep(&map->replaced, file);
+	empty_replaced(map);
 }
 
 static int put_in_place(struct map *map, const char *name, bool touch)
@@ -378,64 +401,40 @@ static int put_in_place(struct map *map, const char *name, bool touch)
 	struct stat status;
 	int r;
 
-	if (map->replacement.file < 0) /* a delta in place */
-		return 0;
 	map->replacement.name = name;
 	r = replacement_commit(&map->replacement, &mode, &status, &map->step);
 	if (r == 0)
-		map->identity = identity_of(&status);
+		map->identity = map_identity_of(&status);
+	return r;
+}
+
+static int publish(struct map *map)
+{
+	int replaced, r;
+
+	if (is_in_place(map)) /* it has been written there */
+		return 0;
+	replaced = open_replaced(map);
+	r = put_in_place(map, map->name, map->settings.wake_readers);
+	if (r == 0)
+		map->known = map->identity;
+	keep_replaced(map, replaced);
 	return r;
 }
 
 int map_commit(struct map *map, struct map_identity *ret, struct map_counts *ret_counts)
 {
+	const bool in_place = map->writer && is_in_place(map);
 	struct map_counts counts = {0};
 	int r = finish(map, &counts);
 
 	if (r == 0)
-		r = put_in_place(map, map->name, map->settings.wake_readers);
-	if (r == 0)
+		r = publish(map);
+	if (r == 0 || in_place)
 		*ret = map->identity;
-	if (r >= 0)
+	if (r >= 0 || in_place)
 		*ret_counts = counts;
 	map_abort(map); /* whatever is left of the change */
-	return r;
-}
-
-/* The file that is about to be replaced, if those who have it open can be told by it;
- * else -1. */
-static int open_replaced(const struct map *map)
-{
-	int file;
-
-	if (!map->format->empty ||
-		replace_open_current(map->directory, map->name, &file) < 0)
-		return -1;
-	return file;
-}
-
-/* Takes the rows out of the file that was replaced, if it was, for those who still have
- * it open.  Failure is not reported: what is published is published. */
-static void empty_replaced(const struct map *map, int file, bool was_replaced)
-{
-	char path[PATH_SIZE];
-
-	if (file < 0)
-		return;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-	if (was_replaced)
-		(void)map->format->empty(path);
-	close(file);
-}
-
-int map_commit_withdrawal(struct map *map)
-{
-	int replaced = open_replaced(map);
-	struct map_identity identity;
-	struct map_counts counts;
-	int r = map_commit(map, &identity, &counts);
-
-	empty_replaced(map, replaced, r == 0);
 	return r;
 }
 
@@ -477,7 +476,7 @@ int map_use_spare(struct map *map)
 	replaced = open_replaced(map);
 	r = replace_by_spare(
 		map->directory, name, map->name, map->settings.wake_readers, &map->step);
-	empty_replaced(map, replaced, r == 0);
+	keep_replaced(map, replaced);
 	return r;
 }
 

@@ -4,9 +4,10 @@
  * The one interface to all file formats.  A map is opened, changed in one go (a delta on
  * what is published, or a rebuild from nothing) and committed; a commit replaces the file
  * by rename(2), so a reader sees the old file or the new one, whole, and never neither.
- * Only a delta of an lmdb map is written into the published file, while its readers, who
- * expect that, are locked out.  Maps know neither addresses nor leases: the caller hands
- * in key and value.
+ * Only an lmdb map is written in place, while its readers, who expect that, are locked
+ * out; where its file has to be replaced nevertheless, the rows are taken out of the old
+ * one, for those who still have it open, as soon as they let us.  Maps know neither
+ * addresses nor leases: the caller hands in key and value.
  *
  * A struct map belongs to one thread.  Nothing here logs: functions return 0 or a
  * negative errno, and map_failed_step() tells at which step the last failure happened.
@@ -22,7 +23,7 @@
 enum map_type {
 	MAP_HASH,  /* Berkeley DB hash, NAME.db: Postfix hash:, Sendmail hash, Exim dbm */
 	MAP_BTREE, /* Berkeley DB btree, NAME.db */
-	MAP_LMDB,  /* Postfix lmdb:, NAME.lmdb; a delta is written in place */
+	MAP_LMDB,  /* Postfix lmdb:, NAME.lmdb; written in place */
 	MAP_CDB,   /* NAME.cdb: Postfix cdb:, Exim cdb */
 	/* text, the file has the name as it is */
 	MAP_IPLSEARCH,       /* Exim iplsearch: an address or network a line */
@@ -53,9 +54,10 @@ struct map_identity {
 	struct timespec changed; /* st_ctim */
 };
 
-/* What a change did to the rows; of a rebuild all are added. */
+/* What a change did to the rows; of a rebuild all are added.  Those that were as wanted
+ * before are counted by a whole change alone. */
 struct map_counts {
-	uint64_t added, removed, replaced;
+	uint64_t added, removed, replaced, unchanged;
 };
 
 enum {
@@ -76,8 +78,8 @@ const char *map_type_suffix(enum map_type type);
 bool map_type_has_no_values(enum map_type type);
 /* A text: keys and values have no NUL. */
 bool map_type_is_text(enum map_type type);
-/* A delta is written into the published file and keeps its readers waiting meanwhile, so
- * it had better be small: a big one is better done by a rebuild. */
+/* It is written into the published file, whose readers see each change at once: if it can
+ * be, by a delta, or by a whole change instead of a rebuild. */
 bool map_type_is_in_place(enum map_type type);
 /* Deletes leave holes in the file that a rebuild has to close some time. */
 bool map_type_wears_out(enum map_type type);
@@ -109,6 +111,11 @@ int map_begin_rebuild(struct map *map) __attribute__((warn_unused_result));
 int map_begin_delta(struct map *map, const struct map_identity *expected)
 	__attribute__((warn_unused_result));
 
+/* The same, in place: what is put is all that the published file has afterwards.
+ * -EOPNOTSUPP: the type is not changed in place. */
+int map_begin_whole(struct map *map, const struct map_identity *expected)
+	__attribute__((warn_unused_result));
+
 enum {
 	MAP_ORDERS = 8192,
 };
@@ -127,31 +134,36 @@ int map_put(struct map *map, const char *key, const char *value)
 int map_delete(struct map *map, const char *key) __attribute__((warn_unused_result));
 
 /* Syncs, sets mode and group, renames over the published file, syncs the directory; a
- * delta in place is written instead, and not synced, while its readers are locked out.
- * *ret is the new file.  MAP_UNCHANGED: a delta changed nothing and was dropped; what was
- * published is, and *ret is left alone.  *ret_counts is set on success, all zero with
- * MAP_UNCHANGED.
+ * change in place is written instead, in parts, and not synced, while its readers are
+ * locked out.  *ret is the new file, and *ret_counts what was done; of a change in place
+ * both are set also if it fails, when a part of it may have been written.  MAP_UNCHANGED:
+ * nothing was to be changed; what was published is.
  *
  * On failure the change is aborted and what was published stands; only when the sync of
  * the directory failed the new file does, of which the caller has no identity, so that
- * his next delta is -ESTALE.  -ESTALE: the published file is another by now, or no whole
- * map, or some reader of a map in place kept us out for seconds; a rebuild is the way
- * out, it waits for nobody. */
+ * his next delta is -ESTALE.
+ * -ESTALE: the published file is another by now, or no whole map, or some reader of a map
+ * in place kept us out for seconds; a rebuild is the way out, it waits for nobody. */
 int map_commit(struct map *map, struct map_identity *ret, struct map_counts *ret_counts)
 	__attribute__((warn_unused_result));
 
-/* Commits a rebuild with which nobody is to be permitted any more: where readers see
- * changes in place, the rows are also taken out of the file that was replaced, for those
- * who have it open. */
-int map_commit_withdrawal(struct map *map) __attribute__((warn_unused_result));
+/* Of a map in place, a file that is replaced and was ours is emptied at once, or if a
+ * reader keeps it locked before the next changes and when the map is closed.  This waits
+ * for such readers, so long altogether; false: a file has rows still. */
+bool map_empty_replaced(struct map *map, unsigned wait_msec);
 
-/* The same, but as the spare of the map, ".NAME.spare" beside it: to be put in place when
- * the disk is full. */
+/* For who has published nothing before: takes the file in place, if any, for ours.
+ * Should it be damaged, emptying it may crash, so once replaced it is left to
+ * map_empty_replaced() alone, in a process of its own. */
+void map_trust_published(struct map *map);
+
+/* Commits a rebuild as the spare of the map, ".NAME.spare" beside it: to be put in place
+ * when the disk is full. */
 int map_commit_spare(struct map *map) __attribute__((warn_unused_result));
 
-/* Puts the spare in the place of what is published, as a withdrawal; it is used up by
- * that.  Needs no room on the disk, and is done in a directory, too, that others can
- * write to by now.  A change in progress is aborted.  -ENOENT: there is none. */
+/* Puts the spare in the place of what is published; it is used up by that.  Needs no room
+ * on the disk, and is done in a directory, too, that others can write to by now.  A
+ * change in progress is aborted.  -ENOENT: there is none. */
 int map_use_spare(struct map *map) __attribute__((warn_unused_result));
 
 /* Drops the change in progress, if any, and its temporary file. */

@@ -1,61 +1,36 @@
-/* Postfix' lmdb: files.  All calls of liblmdb in maps/ are here.
+/* Postfix' lmdb: files.  All calls of liblmdb in maps/ are here and in lmdb_file.c.
  *
  * Postfix opens them with MDB_NOLOCK and takes an fcntl(2) read lock on the file for each
  * lookup; it is not in LMDB's table of readers, so a writer that does not lock the file
- * makes it miss keys that are there.  A delta is one transaction under a write lock,
- * which is taken when all changes are known, and nothing is synced under it: a map that a
- * power loss damages is rebuilt when dracd starts.  A rebuild fills a new file, which the
- * reader notices at its next connection. */
+ * makes it miss keys that are there.  A smtpd keeps the file open for a whole session, so
+ * that only what is written into this file reaches it: a delta is, and a whole change,
+ * which is first compared with what the file has.  Both are transactions under the write
+ * lock, of so many rows that no reader waits long, and nothing is synced under it: a map
+ * that a power loss damages is rebuilt when dracd starts.  A rebuild fills a new file,
+ * which the reader notices at its next connection. */
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "maps/delta.h"
 #include "maps/format.h"
+#include "maps/lmdb_file.h"
 
-/* Address space, not memory, nor disk: far more than 10,000,000 leases need. A reader
- * takes over the size when the file has outgrown its own. */
-#define MAP_BYTES ((size_t)(sizeof(size_t) > 4 ? 8ULL << 30 : 1ULL << 30))
-
-/* So long a reader may keep us out. */
-#define LOCK_WAIT_SEC 2
+enum {
+	LOCK_WAIT_MSEC = 2000, /* so long a reader may keep us out */
+	ROWS_AT_ONCE = 5000,   /* are written while readers wait */
+};
 
 struct lmdb_writer {
 	char *path;
 	struct map_identity *identity; /* NULL: a rebuild */
+	bool is_whole;
+	int published; /* of a change in place */
 	struct delta delta;
+	struct delta gone; /* of a whole change: what the file has too much */
 };
-
-/* LMDB's own numbers are negative, so that they would pass for errno values. */
-static int translate(int r)
-{
-	if (r >= 0)
-		return -r;
-	switch (r) {
-	case MDB_NOTFOUND:
-		return -ENOENT;
-	case MDB_MAP_FULL:
-		return -ENOSPC;
-	case MDB_PAGE_NOTFOUND:
-	case MDB_CORRUPTED:
-	case MDB_VERSION_MISMATCH:
-	case MDB_INVALID:
-	case MDB_INCOMPATIBLE:
-		return -EBADMSG;
-	case MDB_BAD_VALSIZE:
-		return -EINVAL;
-	default:
-		return -EIO;
-	}
-}
 
 static MDB_val to_val(struct map_bytes bytes)
 {
@@ -65,119 +40,6 @@ static MDB_val to_val(struct map_bytes bytes)
 	} data = {.in = bytes.data}; /* MDB_val is for reading, too, and thus not const */
 
 	return (MDB_val){.mv_data = data.out, .mv_size = bytes.size};
-}
-
-/* ---- the lock ---- */
-
-static void end_call(int number)
-{
-	(void)number; /* that fcntl(2) is interrupted is all it is for */
-}
-
-static void prepare_signal(void)
-{
-	const struct sigaction action = {.sa_handler = end_call};
-
-	(void)sigaction(SIGALRM, &action, NULL);
-}
-
-/* Waits in fcntl(2) while a timer runs that interrupts this thread. */
-static int wait_for_lock(int file, struct flock *lock)
-{
-	/* it goes on: the first signal may come before the call */
-	const struct itimerspec wait = {
-		.it_value.tv_sec = LOCK_WAIT_SEC, .it_interval.tv_nsec = 10000000};
-	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	sigset_t alarm, old;
-	timer_t timer;
-	int r;
-
-	(void)pthread_once(&once, prepare_signal);
-	event._sigev_un._tid = gettid();
-	if (timer_create(CLOCK_MONOTONIC, &event, &timer) < 0)
-		return -errno;
-	sigemptyset(&alarm);
-	sigaddset(&alarm, SIGALRM);
-	(void)pthread_sigmask(SIG_UNBLOCK, &alarm, &old);
-	r = timer_settime(timer, 0, &wait, NULL) < 0 ||
-			    fcntl(file, F_OFD_SETLKW, lock) < 0
-		    ? -errno
-		    : 0;
-	(void)timer_delete(timer);
-	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return r == -EINTR ? -ESTALE : r;
-}
-
-/* Takes Postfix' lock on the whole file, for as long as file is open.  -ESTALE: somebody
- * else did not give it up in time. */
-static int lock_file(int file, short type)
-{
-	struct flock lock = {.l_type = type, .l_whence = SEEK_SET};
-
-	if (fcntl(file, F_OFD_SETLK, &lock) == 0)
-		return 0;
-	if (errno != EAGAIN && errno != EACCES)
-		return -errno;
-	return wait_for_lock(file, &lock);
-}
-
-/* ---- files ---- */
-
-static int open_file(const char *path, unsigned flags, MDB_env **ret)
-{
-	MDB_env *env;
-	int r = mdb_env_create(&env);
-
-	if (r != 0)
-		return translate(r);
-	r = mdb_env_set_mapsize(env, MAP_BYTES);
-	if (r == 0)
-		r = mdb_env_open(
-			env, path, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC | flags, 0600);
-	if (r != 0)
-		mdb_env_close(env);
-	else
-		*ret = env;
-	return translate(r);
-}
-
-/* LMDB reads through a mapping: of a file cut short it would die. */
-static int check_size(MDB_env *env, int file)
-{
-	struct stat status;
-	MDB_envinfo info;
-	MDB_stat pages;
-
-	if (fstat(file, &status) < 0)
-		return -errno;
-	if (mdb_env_info(env, &info) != 0 || mdb_env_stat(env, &pages) != 0 ||
-		(info.me_last_pgno + 1) * pages.ms_psize > (size_t)status.st_size)
-		return -EBADMSG;
-	return 0;
-}
-
-/* Opens a file that others read or write, and locks it until it is closed. */
-static int open_locked(const char *path, unsigned flags, MDB_env **ret, int *ret_file)
-{
-	MDB_env *env;
-	int file = -1;
-	int r = open_file(path, flags, &env);
-
-	if (r < 0)
-		return r;
-	r = translate(mdb_env_get_fd(env, &file));
-	if (r == 0)
-		r = lock_file(file, flags & MDB_RDONLY ? F_RDLCK : F_WRLCK);
-	if (r == 0)
-		r = check_size(env, file);
-	if (r < 0) {
-		mdb_env_close(env);
-		return r;
-	}
-	*ret = env;
-	*ret_file = file;
-	return 0;
 }
 
 /* ---- rows ---- */
@@ -209,75 +71,234 @@ static int remove_row(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, struct map_counts
 	return r == MDB_NOTFOUND ? 0 : r;
 }
 
-static int apply_rows(MDB_txn *txn, MDB_dbi dbi, const struct lmdb_writer *writer,
+/* Where in the rows of a change in place we are: all deletes come first. */
+struct position {
+	unsigned pass;
+	size_t row;
+};
+
+enum {
+	PASS_GONE,
+	PASS_DELETES,
+	PASS_PUTS,
+	PASS_COUNT,
+};
+
+/* NULL: that was all. */
+static const struct delta_row *next_row(const struct lmdb_writer *writer,
+	struct position *at, const struct delta **ret_delta)
+{
+	for (; at->pass < PASS_COUNT; at->pass++, at->row = 0) {
+		const struct delta *delta =
+			at->pass == PASS_GONE ? &writer->gone : &writer->delta;
+		const bool deletes = at->pass != PASS_PUTS;
+
+		while (at->row < delta->count) {
+			const struct delta_row *row = &delta->rows[at->row++];
+
+			if (row->is_delete == deletes && !row->is_done) {
+				*ret_delta = delta;
+				return row;
+			}
+		}
+	}
+	return NULL;
+}
+
+static bool has_more(const struct lmdb_writer *writer, struct position at)
+{
+	const struct delta *delta;
+
+	return next_row(writer, &at, &delta) != NULL;
+}
+
+static int apply_some(MDB_txn *txn, const struct lmdb_writer *writer, struct position *at,
 	struct map_counts *counts)
 {
-	const struct delta *delta = &writer->delta;
-	int r = 0;
+	MDB_dbi dbi;
+	int r = mdb_dbi_open(txn, NULL, 0, &dbi);
 
-	for (size_t i = 0; i < delta->count && r == 0; i++) {
-		const struct delta_row *row = &delta->rows[i];
-		MDB_val key = to_val(delta_key(delta, row));
-		MDB_val value = to_val(delta_value(delta, row));
+	for (unsigned i = 0; i < ROWS_AT_ONCE && r == 0; i++) {
+		const struct delta *delta;
+		const struct delta_row *row = next_row(writer, at, &delta);
+		MDB_val key, value;
 
-		if (writer->identity && row->is_delete) {
-			r = remove_row(txn, dbi, &key, counts);
-		} else if (writer->identity) {
-			r = put_row(txn, dbi, &key, &value, counts);
-		} else if (!row->is_delete) { /* sorted, into an empty file */
-			r = mdb_put(txn, dbi, &key, &value, MDB_APPEND);
-			counts->added++;
-		}
+		if (!row)
+			break;
+		key = to_val(delta_key(delta, row));
+		value = to_val(delta_value(delta, row));
+		r = row->is_delete ? remove_row(txn, dbi, &key, counts)
+				   : put_row(txn, dbi, &key, &value, counts);
 	}
 	return r;
 }
 
-/* The one transaction.  One that changes nothing is none. */
-static int write_rows(
-	MDB_env *env, const struct lmdb_writer *writer, struct map_counts *counts)
+static uint64_t changes_of(const struct map_counts *counts)
 {
+	return counts->added + counts->removed + counts->replaced;
+}
+
+/* One transaction.  One that changes nothing is none. */
+static int write_some(MDB_env *env, const struct lmdb_writer *writer, struct position *at,
+	struct map_counts *counts)
+{
+	const uint64_t before = changes_of(counts);
 	MDB_txn *txn;
-	MDB_dbi dbi;
 	int r = mdb_txn_begin(env, NULL, 0, &txn);
 
 	if (r != 0)
-		return translate(r);
-	r = mdb_dbi_open(txn, NULL, 0, &dbi);
-	if (r == 0)
-		r = apply_rows(txn, dbi, writer, counts);
-	if (r == 0 && counts->added + counts->removed + counts->replaced > 0)
-		return translate(mdb_txn_commit(txn));
+		return lmdb_translate(r);
+	r = apply_some(txn, writer, at, counts);
+	if (r == 0 && changes_of(counts) > before)
+		return lmdb_translate(mdb_txn_commit(txn));
 	mdb_txn_abort(txn);
-	return translate(r);
+	return lmdb_translate(r);
+}
+
+/* The same, with the readers locked out.  What a failed one has left behind is our doing,
+ * too. */
+static int write_locked(const struct lmdb_file *file, const struct lmdb_writer *writer,
+	struct position *at, struct map_counts *counts)
+{
+	int r = lmdb_file_lock(file, F_WRLCK, LOCK_WAIT_MSEC);
+
+	if (r < 0)
+		return r;
+	r = map_check_identity(file->descriptor, writer->identity);
+	if (r == 0) {
+		struct map_counts done = *counts;
+		int identified;
+
+		r = write_some(file->env, writer, at, &done);
+		identified = map_identify_file(file->descriptor, writer->identity);
+		if (r == 0) {
+			*counts = done;
+			r = identified;
+		}
+	}
+	lmdb_file_unlock(file);
+	return r;
+}
+
+static int scan_rows(MDB_txn *txn, map_row_visit *visit, void *context)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	MDB_dbi dbi;
+	int r = mdb_dbi_open(txn, NULL, 0, &dbi);
+
+	if (r == 0)
+		r = mdb_cursor_open(txn, dbi, &cursor);
+	if (r != 0)
+		return lmdb_translate(r);
+	for (;;) {
+		r = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+		if (r != 0)
+			break;
+		r = visit((struct map_bytes){key.mv_data, key.mv_size},
+			(struct map_bytes){value.mv_data, value.mv_size}, context);
+		if (r != 0) {
+			mdb_cursor_close(cursor);
+			return r;
+		}
+	}
+	mdb_cursor_close(cursor);
+	return r == MDB_NOTFOUND ? 0 : lmdb_translate(r);
+}
+
+static int scan_file(const struct lmdb_file *file, map_row_visit *visit, void *context)
+{
+	MDB_txn *txn;
+	int r = lmdb_translate(mdb_txn_begin(file->env, NULL, MDB_RDONLY, &txn));
+
+	if (r == 0) {
+		r = scan_rows(txn, visit, context);
+		mdb_txn_abort(txn);
+	}
+	return r;
+}
+
+static int add_gone(struct map_bytes key, struct map_bytes value, void *context)
+{
+	struct lmdb_writer *writer = context;
+
+	(void)value;
+	return delta_add(&writer->gone, key, NULL);
+}
+
+/* Finds what of a whole change is to be written.  Our lock is a reader's: no other reader
+ * waits for it, but whoever else writes does. */
+static int compare_whole(const struct lmdb_file *file, struct lmdb_writer *writer,
+	struct map_counts *counts)
+{
+	struct delta_merge merge = {
+		.delta = &writer->delta, .emit = add_gone, .context = writer};
+	int r = lmdb_file_lock(file, F_RDLCK, LOCK_WAIT_MSEC);
+
+	if (r < 0)
+		return r;
+	r = map_check_identity(file->descriptor, writer->identity);
+	if (r == 0)
+		r = scan_file(file, delta_compare, &merge);
+	lmdb_file_unlock(file);
+	*counts = merge.counts;
+	return r;
 }
 
 static int write_in_place(struct lmdb_writer *writer, struct map_counts *counts)
 {
-	MDB_env *env;
-	int file;
-	int r = open_locked(writer->path, 0, &env, &file);
+	struct position at = {0};
+	struct lmdb_file file;
+	int r = map_check_identity(writer->published, writer->identity);
 
+	if (r == 0)
+		r = lmdb_file_open(writer->path, 0, &file);
 	if (r < 0)
 		return r;
-	r = map_check_identity(file, writer->identity);
-	if (r == 0)
-		r = write_rows(env, writer, counts);
-	if (r == 0)
-		r = map_identify_file(file, writer->identity);
-	mdb_env_close(env); /* and with the file goes the lock */
+	if (writer->is_whole)
+		r = compare_whole(&file, writer, counts);
+	while (r == 0 && has_more(writer, at))
+		r = write_locked(&file, writer, &at, counts);
+	lmdb_file_close(&file);
+	return r == -EBUSY ? -ESTALE : r;
+}
+
+/* The rows are sorted, and the file is empty. */
+static int append_rows(MDB_txn *txn, const struct delta *delta, struct map_counts *counts)
+{
+	MDB_dbi dbi;
+	int r = mdb_dbi_open(txn, NULL, 0, &dbi);
+
+	for (size_t i = 0; i < delta->count && r == 0; i++) {
+		MDB_val key = to_val(delta_key(delta, &delta->rows[i]));
+		MDB_val value = to_val(delta_value(delta, &delta->rows[i]));
+
+		if (delta->rows[i].is_delete)
+			continue;
+		r = mdb_put(txn, dbi, &key, &value, MDB_APPEND);
+		counts->added++;
+	}
 	return r;
 }
 
-static int write_new(struct lmdb_writer *writer, struct map_counts *counts)
+static int write_new(const struct lmdb_writer *writer, struct map_counts *counts)
 {
-	MDB_env *env;
-	int r = open_file(writer->path, 0, &env);
+	struct lmdb_file file;
+	MDB_txn *txn;
+	int r = lmdb_file_open(writer->path, 0, &file);
 
 	if (r < 0)
 		return r;
-	r = write_rows(env, writer, counts);
-	mdb_env_close(env);
-	return r;
+	r = mdb_txn_begin(file.env, NULL, 0, &txn);
+	if (r == 0) {
+		r = append_rows(txn, &writer->delta, counts);
+		if (r == 0 && counts->added > 0)
+			r = mdb_txn_commit(txn);
+		else
+			mdb_txn_abort(txn);
+	}
+	lmdb_file_close(&file);
+	return lmdb_translate(r);
 }
 
 /* ---- the format ---- */
@@ -292,6 +313,8 @@ static int lmdb_open(
 		return -ENOMEM;
 	writer->path = strdup(work->path);
 	writer->identity = work->is_delta ? work->identity : NULL;
+	writer->is_whole = work->is_whole;
+	writer->published = work->published;
 	if (!writer->path) {
 		free(writer);
 		return -ENOMEM;
@@ -319,6 +342,7 @@ static void lmdb_discard(void *pointer)
 	struct lmdb_writer *writer = pointer;
 
 	delta_done(&writer->delta);
+	delta_done(&writer->gone);
 	free(writer->path);
 	free(writer);
 }
@@ -332,23 +356,20 @@ static int lmdb_finish(void *pointer, struct map_counts *ret)
 	delta_sort(&writer->delta);
 	r = writer->identity ? write_in_place(writer, &counts)
 			     : write_new(writer, &counts);
-	if (r == 0)
-		*ret = counts;
+	*ret = counts;
 	lmdb_discard(writer);
 	return r;
 }
 
-static int lmdb_empty(const char *path)
+static int empty_locked(const struct lmdb_file *file, struct map_identity *identity)
 {
-	MDB_env *env;
 	MDB_txn *txn;
 	MDB_dbi dbi;
-	int file;
-	int r = open_locked(path, 0, &env, &file);
+	int r = map_check_identity(file->descriptor, identity);
 
 	if (r < 0)
 		return r;
-	r = mdb_txn_begin(env, NULL, 0, &txn);
+	r = mdb_txn_begin(file->env, NULL, 0, &txn);
 	if (r == 0) {
 		r = mdb_dbi_open(txn, NULL, 0, &dbi);
 		if (r == 0)
@@ -358,54 +379,38 @@ static int lmdb_empty(const char *path)
 		else
 			mdb_txn_abort(txn);
 	}
-	mdb_env_close(env);
-	return translate(r);
+	r = lmdb_translate(r);
+	return map_identify_file(file->descriptor, identity) < 0 ? -ESTALE : r;
 }
 
-static int scan_rows(MDB_txn *txn, map_row_visit *visit, void *context)
+static int lmdb_empty(const char *path, struct map_identity *identity, unsigned wait_msec)
 {
-	MDB_cursor *cursor;
-	MDB_val key, value;
-	MDB_dbi dbi;
-	int r = mdb_dbi_open(txn, NULL, 0, &dbi);
+	struct lmdb_file file;
+	int r = lmdb_file_open(path, 0, &file);
 
+	if (r < 0)
+		return r;
+	r = lmdb_file_lock(&file, F_WRLCK, wait_msec);
 	if (r == 0)
-		r = mdb_cursor_open(txn, dbi, &cursor);
-	if (r != 0)
-		return translate(r);
-	for (;;) {
-		r = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-		if (r != 0)
-			break;
-		r = visit((struct map_bytes){key.mv_data, key.mv_size},
-			(struct map_bytes){value.mv_data, value.mv_size}, context);
-		if (r != 0) {
-			mdb_cursor_close(cursor);
-			return r;
-		}
-	}
-	mdb_cursor_close(cursor);
-	return r == MDB_NOTFOUND ? 0 : translate(r);
+		r = empty_locked(&file, identity);
+	lmdb_file_close(&file);
+	return r;
 }
 
 static int lmdb_scan(const struct map_format *format, const char *path,
 	map_row_visit *visit, void *context)
 {
-	MDB_env *env;
-	MDB_txn *txn;
-	int file;
-	int r = open_locked(path, MDB_RDONLY, &env, &file);
+	struct lmdb_file file;
+	int r = lmdb_file_open(path, MDB_RDONLY, &file);
 
 	(void)format;
 	if (r < 0)
 		return r;
-	r = translate(mdb_txn_begin(env, NULL, MDB_RDONLY, &txn));
-	if (r == 0) {
-		r = scan_rows(txn, visit, context);
-		mdb_txn_abort(txn);
-	}
-	mdb_env_close(env);
-	return r;
+	r = lmdb_file_lock(&file, F_RDLCK, LOCK_WAIT_MSEC);
+	if (r == 0)
+		r = scan_file(&file, visit, context);
+	lmdb_file_close(&file);
+	return r == -EBUSY ? -ESTALE : r;
 }
 
 const struct map_format map_format_lmdb = {

@@ -83,6 +83,16 @@ bool map_type_wears_out(enum map_type type)
 	return types[type].format && types[type].format->style == MAP_EDITS;
 }
 
+/* A control character could end the line of a text. */
+bool map_can_hold(const struct map_format *format, const char *text)
+{
+	bool can = *text != '\0';
+
+	for (; format->is_text && *text && can; text++)
+		can = (unsigned char)*text >= ' ' && *text != 0x7f && *text != '"';
+	return can;
+}
+
 /* ---- scans ---- */
 
 struct scan {

@@ -308,7 +308,7 @@ static void a_withdrawal_and_a_spare_replace_it(void **state)
 	assert_int_equal(map_commit_spare(world->map), 0);
 	assert_int_equal(map_begin_rebuild(world->map), 0);
 	assert_int_equal(put(world, 0), 0);
-	assert_int_equal(map_commit_withdrawal(world->map), 0);
+	assert_int_equal(commit(world, &identity), 0);
 	assert_rows(world, 0, 1);
 	identity = rebuild(world, 0, 100);
 	assert_int_equal(map_begin_delta(world->map, &identity), 0);

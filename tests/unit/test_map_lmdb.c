@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <lmdb.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -245,8 +247,7 @@ static void a_reader_who_stays_is_not_waited_for(void **state)
 	rebuild(world, 0, 11);
 	assert_true(seconds() - started < 1.5);
 	/* a withdrawal is in place before it tries the old file */
-	assert_int_equal(map_begin_rebuild(world->map), 0);
-	assert_int_equal(map_commit_withdrawal(world->map), 0);
+	withdraw(world);
 	assert_rows(world, 0, 0);
 	assert_int_equal(fstat(held, &status), 0);
 	assert_int_equal(status.st_nlink, 0);
@@ -273,8 +274,7 @@ static void a_withdrawal_reaches_who_has_the_old_file(void **state)
 		if (spare) {
 			assert_int_equal(map_use_spare(world->map), 0);
 		} else {
-			assert_int_equal(map_begin_rebuild(world->map), 0);
-			assert_int_equal(map_commit_withdrawal(world->map), 0);
+			withdraw(world);
 		}
 		assert_int_equal(look_up(env, there), MDB_NOTFOUND);
 		mdb_env_close(env);
@@ -282,8 +282,139 @@ static void a_withdrawal_reaches_who_has_the_old_file(void **state)
 	}
 }
 
-/* A rebuild is not for those who are in a session: they keep what they have. */
-static void a_rebuild_leaves_the_old_file(void **state)
+/* The rows first to last - 1 and no others, in the published file. */
+static int write_whole(
+	struct world *world, unsigned first, unsigned last, struct map_identity *identity)
+{
+	assert_int_equal(map_begin_whole(world->map, identity), 0);
+	for (unsigned i = first; i < last; i++)
+		change(world, i, true);
+	return commit(world, identity);
+}
+
+static void assert_counts(const struct world *world, unsigned added, unsigned removed,
+	unsigned replaced, unsigned unchanged)
+{
+	assert_int_equal(world->counts.added, added);
+	assert_int_equal(world->counts.removed, removed);
+	assert_int_equal(world->counts.replaced, replaced);
+	assert_int_equal(world->counts.unchanged, unchanged);
+}
+
+static void a_whole_change_reaches_who_has_the_file(void **state)
+{
+	struct world *world = *state;
+	char gone[] = "connect:10.0.0.7", stays[] = "connect:10.0.0.17",
+	     comes[] = "connect:10.0.0.27";
+	struct map_identity identity = rebuild(world, 0, 20), before = identity;
+	MDB_env *env = open_reader(world->file);
+
+	assert_int_equal(look_up(env, gone), 0);
+	assert_int_equal(look_up(env, comes), MDB_NOTFOUND);
+	assert_int_equal(write_whole(world, 10, 30, &identity), 0);
+	assert_counts(world, 10, 10, 0, 10);
+	assert_int_equal(identity.inode, before.inode);
+	assert_int_equal(look_up(env, gone), MDB_NOTFOUND);
+	assert_int_equal(look_up(env, stays), 0);
+	assert_int_equal(look_up(env, comes), 0);
+	assert_rows(world, 10, 30);
+	/* another value; a key that is put and deleted is not there */
+	assert_int_equal(map_begin_whole(world->map, &identity), 0);
+	for (unsigned i = 10; i < 30; i++)
+		change(world, i, true);
+	change(world, 27, false);
+	assert_int_equal(map_put(world->map, stays, "OK"), 0);
+	assert_int_equal(commit(world, &identity), 0);
+	assert_counts(world, 0, 1, 1, 18);
+	assert_int_equal(look_up(env, comes), MDB_NOTFOUND);
+	mdb_env_close(env);
+	assert_int_equal(map_begin_whole(world->map, &before), -ESTALE);
+}
+
+static void a_whole_change_of_nothing_is_none(void **state)
+{
+	struct world *world = *state;
+	struct map_identity identity = rebuild(world, 0, 20), before = identity;
+
+	assert_int_equal(write_whole(world, 0, 20, &identity), MAP_UNCHANGED);
+	assert_counts(world, 0, 0, 0, 20);
+	assert_true(map_identity_equal(&identity, &before));
+	assert_int_equal(map_identify(world->map, &identity), 0);
+	assert_true(map_identity_equal(&identity, &before));
+	assert_int_equal(write_whole(world, 0, 0, &identity), 0);
+	assert_counts(world, 0, 20, 0, 0);
+	assert_rows(world, 0, 0);
+}
+
+/* Each is many transactions; one row, that readers ask for again and again, is in all. */
+static void large_changes_keep_what_stays(void **state)
+{
+	struct world *world = *state;
+	struct map_identity identity = rebuild(world, 1800, 2800), before = identity;
+	struct shared *shared = new_shared();
+	pid_t readers[READERS];
+
+	for (unsigned i = 0; i < READERS; i++) {
+		readers[i] = fork();
+		if (readers[i] == 0)
+			read_on(world->file, shared);
+	}
+	for (unsigned i = 0; i < 10; i++) {
+		assert_int_equal(write_whole(world, 1500, 60000, &identity), 0);
+		assert_int_equal(map_begin_delta(world->map, &identity), 0);
+		for (unsigned n = 2800; n < 60000; n++)
+			change(world, n, false);
+		assert_int_equal(commit(world, &identity), 0);
+		assert_int_equal(world->counts.removed, 60000 - 2800);
+		assert_int_equal(write_whole(world, 1800, 2800, &identity), 0);
+		assert_counts(world, 0, 300, 0, 1000);
+	}
+	__atomic_store_n(&shared->over, true, __ATOMIC_RELEASE);
+	for (unsigned i = 0; i < READERS; i++)
+		assert_ended_well(readers[i]);
+	assert_int_equal(shared->misses, 0);
+	assert_int_equal(shared->strangers, 0);
+	assert_int_equal(shared->errors, 0);
+	assert_true(shared->lookups > 0);
+	assert_int_equal(identity.inode, before.inode);
+	assert_rows(world, 1800, 2800);
+	munmap(shared, sizeof(*shared));
+}
+
+/* A disk that is full after some of its transactions. */
+static void a_failure_half_way_leaves_a_map_that_is_ours(void **state)
+{
+	struct world *world = *state;
+	struct map_identity identity = rebuild(world, 0, 1000), before = identity, found;
+	char gone[] = "connect:10.0.0.7", stays[] = "connect:10.0.2.7";
+	MDB_env *env = open_reader(world->file);
+	struct rlimit old, small;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small = old;
+	small.rlim_cur = (rlim_t)identity.size + (2 << 20);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_true(write_whole(world, 500, 100000, &identity) < 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+
+	assert_int_equal(map_identify(world->map, &found), 0);
+	assert_true(map_identity_equal(&identity, &found));
+	assert_int_equal(identity.inode, before.inode);
+	assert_int_equal(world->counts.removed, 500);
+	assert_in_range(world->counts.added, 1000, 90000);
+	assert_int_equal(look_up(env, gone), MDB_NOTFOUND);
+	assert_int_equal(look_up(env, stays), 0);
+
+	assert_int_equal(write_whole(world, 500, 100000, &identity), 0);
+	assert_int_equal(world->counts.removed, 0);
+	assert_int_equal(world->counts.added + world->counts.unchanged, 99500);
+	assert_rows(world, 500, 100000);
+	mdb_env_close(env);
+}
+
+/* Where a file has to be replaced those who have it open lose what they had. */
+static void a_rebuild_empties_the_old_file(void **state)
 {
 	struct world *world = *state;
 	char there[] = "connect:10.0.0.7";
@@ -291,9 +422,74 @@ static void a_rebuild_leaves_the_old_file(void **state)
 
 	rebuild(world, 0, 10);
 	env = open_reader(world->file);
-	rebuild(world, 20, 30);
-	assert_int_equal(look_up(env, there), 0);
+	rebuild(world, 0, 30);
+	assert_int_equal(look_up(env, there), MDB_NOTFOUND);
 	mdb_env_close(env);
+	assert_rows(world, 0, 30);
+}
+
+/* Whoever has it locked keeps it until he lets go, and no longer than the next change, or
+ * than we wait for him, or than the map is open. */
+static void an_old_file_that_is_locked_is_emptied_later(void **state)
+{
+	struct world *world = *state;
+	char there[] = "connect:10.0.0.7";
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct map_identity identity = rebuild(world, 0, 10);
+		MDB_env *env = open_reader(world->file);
+		int end;
+		pid_t child = start_holder(world->file, i == 1, &end);
+
+		if (i != 1) {
+			identity = rebuild(world, 0, 20);
+			assert_int_equal(look_up(env, there), 0);
+			assert_false(map_empty_replaced(world->map, 20));
+			close(end);
+			assert_ended_well(child);
+			assert_int_equal(look_up(env, there), 0);
+		}
+		if (i == 0) {
+			assert_int_equal(map_begin_delta(world->map, &identity), 0);
+			map_abort(world->map);
+		} else if (i == 1) { /* he lets go when he is waited for */
+			identity = rebuild(world, 0, 20);
+			assert_true(map_empty_replaced(world->map, 30000));
+			close(end);
+			assert_ended_well(child);
+		} else {
+			reopen(world);
+		}
+		assert_int_equal(look_up(env, there), MDB_NOTFOUND);
+		mdb_env_close(env);
+		assert_rows(world, 0, 20);
+	}
+}
+
+/* It may be damaged: nobody but a process of its own opens it. */
+static void a_strange_file_is_not_emptied(void **state)
+{
+	struct world *world = *state;
+	char there[] = "connect:10.0.0.7";
+	MDB_env *env;
+
+	for (unsigned trusts = 0; trusts < 2; trusts++) {
+		rebuild(world, 0, 10);
+		assert_int_equal(chmod(world->file, 0600), 0);
+		env = open_reader(world->file);
+		if (trusts) {
+			map_trust_published(world->map);
+			rebuild(world, 0, 20);
+			assert_int_equal(look_up(env, there), 0);
+			assert_true(map_empty_replaced(world->map, 0));
+			assert_int_equal(look_up(env, there), MDB_NOTFOUND);
+		} else {
+			rebuild(world, 0, 20);
+			assert_true(map_empty_replaced(world->map, 0));
+			assert_int_equal(look_up(env, there), 0);
+		}
+		mdb_env_close(env);
+	}
 }
 
 static void needs_to_write_its_file(void **state)
@@ -316,7 +512,13 @@ int main(void)
 		TEST(a_delta_waits_for_a_reader),
 		TEST(a_reader_who_stays_is_not_waited_for),
 		TEST(a_withdrawal_reaches_who_has_the_old_file),
-		TEST(a_rebuild_leaves_the_old_file),
+		TEST(a_whole_change_reaches_who_has_the_file),
+		TEST(a_whole_change_of_nothing_is_none),
+		TEST(large_changes_keep_what_stays),
+		TEST(a_failure_half_way_leaves_a_map_that_is_ours),
+		TEST(a_rebuild_empties_the_old_file),
+		TEST(an_old_file_that_is_locked_is_emptied_later),
+		TEST(a_strange_file_is_not_emptied),
 		TEST(needs_to_write_its_file),
 	};
 

@@ -1,0 +1,48 @@
+/* Which file it is, and whether it still is the one that we have written. */
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "maps/format.h"
+
+struct map_identity map_identity_of(const struct stat *status)
+{
+	return (struct map_identity){
+		.device = status->st_dev,
+		.inode = status->st_ino,
+		.size = status->st_size,
+		.changed = status->st_ctim,
+	};
+}
+
+bool map_identity_equal(const struct map_identity *a, const struct map_identity *b)
+{
+	return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+	       a->changed.tv_sec == b->changed.tv_sec &&
+	       a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+int map_identify_file(int file, struct map_identity *ret)
+{
+	struct stat status;
+
+	if (fstat(file, &status) < 0)
+		return -errno;
+	*ret = map_identity_of(&status);
+	return 0;
+}
+
+/* A file that others may write to is not what we made of it, whatever its identity. */
+int map_check_identity(int file, const struct map_identity *expected)
+{
+	struct map_identity identity;
+	struct stat status;
+
+	if (fstat(file, &status) < 0)
+		return -errno;
+	identity = map_identity_of(&status);
+	if (!map_identity_equal(&identity, expected) || status.st_uid != geteuid() ||
+		(status.st_mode & (S_IWGRP | S_IWOTH)))
+		return -ESTALE;
+	return 0;
+}

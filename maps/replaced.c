@@ -1,0 +1,89 @@
+/* See replaced.h. */
+#include "maps/replaced.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	PATH_SIZE = sizeof("/proc/self/fd/2147483647"),
+};
+
+static void drop(struct replaced *replaced, unsigned index)
+{
+	struct replaced_file *file = &replaced->files[index];
+
+	close(file->file);
+	replaced->count--;
+	memmove(file, file + 1, (replaced->count - index) * sizeof(*file));
+}
+
+void replaced_keep(struct replaced *replaced, int file)
+{
+	struct stat status;
+
+	if (fstat(file, &status) < 0 || status.st_nlink > 0) {
+		close(file);
+		return;
+	}
+	if (replaced->count == REPLACED_MAX)
+		drop(replaced, 0);
+	replaced->files[replaced->count++] = (struct replaced_file){
+		.file = file, .identity = map_identity_of(&status)};
+}
+
+/* True if there is nothing more to be done about it. */
+static bool empty_file(
+	struct replaced_file *file, const struct map_format *format, unsigned wait_msec)
+{
+	char path[PATH_SIZE];
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file->file);
+	r = format->empty(path, &file->identity, wait_msec);
+	return r == 0 || r == -ESTALE || r == -EBADMSG;
+}
+
+static void try_all(
+	struct replaced *replaced, const struct map_format *format, unsigned wait_msec)
+{
+	for (unsigned i = 0; i < replaced->count;)
+		if (empty_file(&replaced->files[i], format, wait_msec))
+			drop(replaced, i);
+		else
+			i++;
+}
+
+static int64_t now_msec(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+bool replaced_empty(
+	struct replaced *replaced, const struct map_format *format, unsigned wait_msec)
+{
+	const int64_t end = now_msec() + wait_msec;
+
+	try_all(replaced, format, 0);
+	for (unsigned left = replaced->count; left > 0; left--) {
+		int64_t wait = end - now_msec();
+
+		if (wait <= 0)
+			break;
+		if (empty_file(&replaced->files[left - 1], format, (unsigned)wait))
+			drop(replaced, left - 1);
+	}
+	return replaced->count == 0;
+}
+
+void replaced_done(struct replaced *replaced)
+{
+	while (replaced->count > 0)
+		drop(replaced, replaced->count - 1);
+}

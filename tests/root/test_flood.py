@@ -189,7 +189,8 @@ class Flood(unittest.TestCase):
                                          ("at once", burst, question)):
                 with self.subTest(socket=name, kind=kind):
                     print(f"# {name}, {FLOOD} {kind}, {files} descriptors: {self.press(box, name, flood_it, data)}")
-                    box.wait_for(lambda: self.files(box) == before, "descriptors to come back")
+                    # not ==: the connection that has shown that it serves may have been among them
+                    box.wait_for(lambda: self.files(box) <= before, "descriptors to come back")
                     self.assertTrue(box.admits(GOOD))
                     self.assertLess(memory_of(box.process.pid) - memory, GROWN, "KiB that dracd has grown by")
         said = [line for line in box.text().splitlines() if line.startswith("warning: socket ")]

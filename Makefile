@@ -196,6 +196,10 @@ bench_programs := $(bench_names:%=$B/tests/bench/%)
 $(bench_programs): $B/tests/bench/%: $B/tests/bench/%.o $$(foreach m,$$(bench_$$*),$B/$$m.o)
 	$(CC) $(all_ldflags) -o $@ $^ $(daemon_libs)
 
+ifeq (1,$(COVERAGE))
+$(bench_programs): $B/tests/coverage/exit.o
+endif
+
 # Under script-login it stands where drac-postlogin stands, so it is linked in the same way.
 $B/tests/bench/exec_only: $(call obj,tests/bench/exec_only.c)
 	$(CC) $(filter-out $(if $(SAN),,-pie) -Wl$(comma)--wrap=_exit,$(all_ldflags)) $(postlogin_static) -o $@ $^

@@ -28,9 +28,11 @@ enum {
 	FILES_MAX = 16,
 };
 
-#if defined(__has_feature) && !defined(__SANITIZE_ADDRESS__)
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define IS_SANITIZED
 #endif
 #endif
 
@@ -73,7 +75,7 @@ static int confine(void)
 		{RLIMIT_CPU, CPU_SEC},
 		{RLIMIT_FSIZE, 0},
 		{RLIMIT_NOFILE, FILES_MAX},
-#ifndef __SANITIZE_ADDRESS__ /* it takes address space by the terabyte */
+#ifndef IS_SANITIZED /* it takes address space by the terabyte */
 		{RLIMIT_NPROC, 0},
 		{RLIMIT_AS, ADDRESS_BYTES},
 		{RLIMIT_DATA, DATA_BYTES},

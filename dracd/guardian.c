@@ -305,19 +305,6 @@ static struct map *withdraw_map(const struct map_config *config)
 	return map;
 }
 
-/* Withdraws those that are not yet.  Returns how many are left. */
-static size_t withdraw_each(const struct config *config, struct map **maps)
-{
-	size_t left = 0;
-
-	for (size_t i = 0; i < config->map_count; i++) {
-		if (!maps[i])
-			maps[i] = withdraw_map(&config->maps[i]);
-		left += !maps[i];
-	}
-	return left;
-}
-
 /* In a process of its own, as a file that is damaged, which we cannot know, may crash it,
  * or keep it busy for ever. */
 static void run_emptying(const struct map_config *config, struct map *map)
@@ -334,7 +321,7 @@ static void run_emptying(const struct map_config *config, struct map *map)
 
 /* Once all are published: who has a replaced file open sees no lease any more either. All
  * at a time, so that those with a reader who stays cost the time of one. */
-static void empty_replaced(const struct config *config, struct map **maps)
+static void empty_replaced(const struct config *config, struct map *const *maps)
 {
 	for (size_t i = 0; i < config->map_count; i++)
 		if (maps[i] && fork() == 0)
@@ -343,28 +330,52 @@ static void empty_replaced(const struct config *config, struct map **maps)
 		;
 }
 
+/* Withdraws all maps and drops those that it could from config; maps has room for as
+ * many. */
+static void withdraw_each(struct config *config, struct map **maps)
+{
+	for (size_t i = 0; i < config->map_count; i++)
+		maps[i] = withdraw_map(&config->maps[i]);
+	empty_replaced(config, maps);
+	for (size_t i = config->map_count; i-- > 0;) {
+		if (!maps[i])
+			continue;
+		map_close(maps[i]);
+		drop_map(config, i);
+	}
+}
+
+/* The same without room: who has a replaced file open is not told. */
+static void withdraw_one_by_one(struct config *config)
+{
+	for (size_t i = 0; i < config->map_count;) {
+		struct map *map = withdraw_map(&config->maps[i]);
+
+		if (map)
+			drop_map(config, i);
+		else
+			i++;
+		map_close(map);
+	}
+}
+
 /* Tries all maps, and those that fail again; but not for ever, as dracd waits for us to
  * start. */
-static void withdraw_maps(const struct config *config)
+static void withdraw_maps(struct config *config)
 {
 	struct map **maps = calloc(config->map_count + 1, sizeof(struct map *));
-	size_t left;
 
-	if (!maps)
-		return;
-	left = withdraw_each(config, maps);
-	empty_replaced(config, maps);
-	for (unsigned i = 1; i < WITHDRAW_TRIES && left > 0; i++) {
-		usleep(WITHDRAW_WAIT_USEC);
-		left = withdraw_each(config, maps);
+	for (unsigned i = 0; i < WITHDRAW_TRIES && config->map_count > 0; i++) {
+		if (i > 0)
+			usleep(WITHDRAW_WAIT_USEC);
+		if (maps)
+			withdraw_each(config, maps);
+		else
+			withdraw_one_by_one(config);
 	}
-	for (size_t i = 0; i < config->map_count; i++) {
-		if (!maps[i])
-			log_message(LOG_ERR,
-				"map %s: its leases stay open until dracd is back",
-				config->maps[i].name);
-		map_close(maps[i]);
-	}
+	for (size_t i = 0; i < config->map_count; i++)
+		log_message(LOG_ERR, "map %s: its leases stay open until dracd is back",
+			config->maps[i].name);
 	free(maps);
 }
 

@@ -135,6 +135,8 @@ static void run_check(struct map_worker *worker)
 	bool found;
 
 	pthread_mutex_unlock(&worker->lock);
+	if (worker->map) /* whoever had it locked may have let go */
+		(void)map_empty_replaced(worker->map, 0);
 	found = map_check(worker);
 	pthread_mutex_lock(&worker->lock);
 	if (found)

@@ -148,8 +148,8 @@ int map_commit(struct map *map, struct map_identity *ret, struct map_counts *ret
 	__attribute__((warn_unused_result));
 
 /* Of a map in place, a file that is replaced and was ours is emptied at once, or if a
- * reader keeps it locked before the next changes and when the map is closed.  This waits
- * for such readers, so long altogether; false: a file has rows still. */
+ * reader keeps it locked before the next changes and when the map is closed.  This tries
+ * too, and waits for such readers, so long altogether; false: a file has rows still. */
 bool map_empty_replaced(struct map *map, unsigned wait_msec);
 
 /* For who has published nothing before: takes the file in place, if any, for ours.

@@ -132,8 +132,7 @@ class OpenSessions(Case):
         self.assertNotEqual(os.stat(self.map()).st_ino, self.inode)
         self.assertEqual(self.session.value(BOB), "OK")  # which whoever holds the lock has brought about
         held.close()
-        self.login(LATER)
-        self.assertEqual(self.session.value(BOB), "-")
+        self.dracd.wait_for(lambda: self.session.value(BOB) == "-", "the old file to be emptied, without a change")
         self.assertEqual(self.open_session().value(BOB), "OK")
 
     def test_four_that_are_locked_hold_the_guardian_up_once(self):

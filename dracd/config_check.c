@@ -100,17 +100,8 @@ int config_add_defaults(struct config *config, struct problems *problems)
 
 /* ---- what must hold between options ---- */
 
-/* What the checks share. */
-struct check {
-	struct config *config;
-	const struct source *source;
-	struct problems *problems;
-	bool services_known; /* those without a section too */
-};
-
-/* "FILE:LINE: KIND NAME: ..." */
-__attribute__((format(printf, 4, 5))) static void complain(const struct check *check,
-	enum option_scope scope, const char *name, const char *format, ...)
+void config_complain(const struct check *check, enum option_scope scope, const char *name,
+	bool is_warning, const char *format, ...)
 {
 	const char *kind = option_scope_name(scope);
 	_cleanup_(free_pointer) char *text = NULL;
@@ -121,7 +112,7 @@ __attribute__((format(printf, 4, 5))) static void complain(const struct check *c
 	if (vasprintf(&text, format, arguments) < 0)
 		text = NULL;
 	va_end(arguments);
-	problems_add(check->problems, false, "%s%s%s%s: %s",
+	problems_add(check->problems, is_warning, "%s%s%s%s: %s",
 		source_place(check->source, scope, name, place), kind ? kind : "",
 		kind ? " " : "", name, text ? text : "out of memory");
 }
@@ -135,7 +126,7 @@ static void check_view(const struct check *check, const struct lookup_settings *
 		return;
 	for (size_t i = 0; i < services->count; i++)
 		if (!config_service(check->config, services->items[i]))
-			complain(check, SCOPE_LOOKUP, lookup->name,
+			config_complain(check, SCOPE_LOOKUP, lookup->name, false,
 				"services: %.100s is no service; to make it one: service %.100s "
 				"{ lease = yes }",
 				services->items[i], services->items[i]);
@@ -151,12 +142,12 @@ static void check_lookups(const struct check *check)
 		check_view(check, lookup);
 		if (strcmp(lookup->socket.path, config->report.path) == 0 ||
 			strcmp(lookup->socket.path, config->control.path) == 0)
-			complain(check, SCOPE_LOOKUP, lookup->name,
+			config_complain(check, SCOPE_LOOKUP, lookup->name, false,
 				"path is that of the report or control socket");
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(lookup->socket.path, config->lookups[j].socket.path) ==
 				0)
-				complain(check, SCOPE_LOOKUP, lookup->name,
+				config_complain(check, SCOPE_LOOKUP, lookup->name, false,
 					"path is that of lookup %s",
 					config->lookups[j].name);
 	}
@@ -173,10 +164,10 @@ void config_check(struct config *config, const struct source *source, bool globa
 	};
 
 	if (global_ok && config->lease_time_usec > config->lease_time_max_usec)
-		complain(&check, SCOPE_GLOBAL, "lease_time",
+		config_complain(&check, SCOPE_GLOBAL, "lease_time", false,
 			"is longer than lease_time_max");
 	check_lookups(&check);
-	config_check_maps(config, source, problems);
+	config_check_maps(config, &check);
 }
 
 /* ---- differences ---- */

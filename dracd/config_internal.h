@@ -38,6 +38,18 @@ void source_done(struct source *source);
 const char *source_place(const struct source *source, enum option_scope scope,
 	const char *name, char ret[PLACE_SIZE]);
 
+/* What the checks share. */
+struct check {
+	const struct config *config;
+	const struct source *source;
+	struct problems *problems;
+	bool services_known; /* those without a section too */
+};
+
+/* Adds a problem of a global option or a section: "FILE:LINE: KIND NAME: ...". */
+void config_complain(const struct check *check, enum option_scope scope, const char *name,
+	bool is_warning, const char *format, ...) __attribute__((format(printf, 5, 6)));
+
 /* Adds the services and lookups that are there without being written.  Warns of
  * a lookup that could be offered but for a group.  0 or -ENOMEM. */
 int config_add_defaults(struct config *config, struct problems *problems)
@@ -48,8 +60,7 @@ void config_check(struct config *config, const struct source *source, bool globa
 	struct problems *problems);
 
 /* The part of it that is about maps. */
-void config_check_maps(
-	struct config *config, const struct source *source, struct problems *problems);
+void config_check_maps(struct config *config, const struct check *check);
 
 void config_done(struct config *config);
 void config_done_section(enum option_scope scope, void *section);

@@ -1,6 +1,5 @@
 /* What must hold between the options of a map: which MTA reads what, and what would break
  * it. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +10,6 @@
 #include "dracd/clock.h"
 #include "dracd/config_internal.h"
 #include "dracd/map_file.h"
-
-struct check {
-	const struct config *config;
-	const struct source *source;
-	struct problems *problems;
-};
 
 #define FORM(name) (1U << KEY_##name)
 
@@ -49,23 +42,6 @@ static const struct {
 	[MAP_RELAYHOSTSUSERS] = {FORM(PLAIN), "a list of addresses has keys = plain"},
 };
 
-/* "FILE:LINE: map NAME: ..." */
-__attribute__((format(printf, 4, 5))) static void complain(const struct check *check,
-	const struct map_config *map, bool is_warning, const char *format, ...)
-{
-	_cleanup_(free_pointer) char *text = NULL;
-	char place[PLACE_SIZE];
-	va_list arguments;
-
-	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		text = NULL;
-	va_end(arguments);
-	problems_add(check->problems, is_warning, "%smap %s: %s",
-		source_place(check->source, SCOPE_MAP, map->name, place), map->name,
-		text ? text : "out of memory");
-}
-
 /* ---- keys and values ---- */
 
 /* False if there is no form to go on with. */
@@ -76,7 +52,7 @@ static bool check_keys(const struct check *check, struct map_config *map)
 	if (map->keys == KEYS_AUTO && (forms & (forms - 1)) == 0)
 		map->keys = (enum key_form)__builtin_ctz(forms);
 	if (map->keys == KEYS_AUTO) {
-		complain(check, map, false,
+		config_complain(check, SCOPE_MAP, map->name, false,
 			"keys: must be given: how does the MTA spell an address? %s%s",
 			forms & FORM(SENDMAIL) ? "postfix, sendmail, access" : "postfix",
 			" or exim");
@@ -84,8 +60,9 @@ static bool check_keys(const struct check *check, struct map_config *map)
 	}
 	if (forms & (1U << map->keys))
 		return true;
-	complain(check, map, false, "keys = %s with type = %s: %s",
-		key_form_name(map->keys), map_type_name(map->type), types[map->type].why);
+	config_complain(check, SCOPE_MAP, map->name, false,
+		"keys = %s with type = %s: %s", key_form_name(map->keys),
+		map_type_name(map->type), types[map->type].why);
 	return false;
 }
 
@@ -99,9 +76,10 @@ static void check_nul(const struct check *check, struct map_config *map)
 	if (map->nul == NUL_NO)
 		return;
 	if (map_type_is_text(map->type))
-		complain(check, map, false, "nul = yes: there is no NUL in a text file");
+		config_complain(check, SCOPE_MAP, map->name, false,
+			"nul = yes: there is no NUL in a text file");
 	else if (map->type == MAP_CDB && map->keys == KEY_EXIM)
-		complain(check, map, false,
+		config_complain(check, SCOPE_MAP, map->name, false,
 			"nul = yes: Exim asks a cdb for keys without NUL");
 }
 
@@ -124,16 +102,16 @@ static void check_map_value(const struct check *check, const struct map_config *
 	if (!value)
 		return;
 	if (map_type_has_no_values(map->type))
-		complain(check, map, false, "value: a row of type = %s has none",
-			map_type_name(map->type));
+		config_complain(check, SCOPE_MAP, map->name, false,
+			"value: a row of type = %s has none", map_type_name(map->type));
 	else if (map->type == MAP_RELAYHOSTSUSERS)
-		complain(check, map, false,
+		config_complain(check, SCOPE_MAP, map->name, false,
 			"value: it is who has logged in; leave it out");
 	else if (map->keys == KEY_ACCESS && strcmp(value, "RELAY") != 0)
-		complain(check, map, false,
+		config_complain(check, SCOPE_MAP, map->name, false,
 			"value = %s: in the access database only RELAY permits", value);
 	else if (is_postfix && !permits_in_postfix(value))
-		complain(check, map, false,
+		config_complain(check, SCOPE_MAP, map->name, false,
 			"value = %s: does not permit in Postfix, or is an error (451); use "
 			"OK, RELAY, permit or a number",
 			value);
@@ -144,16 +122,16 @@ static void check_map_value(const struct check *check, const struct map_config *
 static void check_file(const struct check *check, const struct map_config *map)
 {
 	if (map->mode & (S_IWGRP | S_IWOTH))
-		complain(check, map, false,
+		config_complain(check, SCOPE_MAP, map->name, false,
 			"mode = 0%o: whoever may write the file may open the relay; use 0644",
 			(unsigned)map->mode);
 	else if (!(map->mode & S_IRUSR) ||
 		 (map_type_is_in_place(map->type) && !(map->mode & S_IWUSR)))
-		complain(check, map, false,
+		config_complain(check, SCOPE_MAP, map->name, false,
 			"mode = 0%o: dracd itself reads and writes the file; use 0644",
 			(unsigned)map->mode);
 	if (map->static_path && map->keys != KEY_ACCESS)
-		complain(check, map, false,
+		config_complain(check, SCOPE_MAP, map->name, false,
 			"static: only a map with keys = access merges a static file");
 }
 
@@ -194,13 +172,13 @@ static void check_prefix(const struct check *check, const struct map_config *map
 	if (map_file_format_keys(map, &sample, &keys) == 0)
 		return;
 	if (map->keys == KEY_PLAIN)
-		complain(check, map, false,
+		config_complain(check, SCOPE_MAP, map->name, false,
 			"ipv6_prefix = %u cannot be expressed in a map of type = %s, which "
 			"lists addresses only; use type = iplsearch, ipv6_prefix = 128, or a "
 			"lookup instead of the map",
 			prefix, map_type_name(map->type));
 	else
-		complain(check, map, false,
+		config_complain(check, SCOPE_MAP, map->name, false,
 			"ipv6_prefix = %u cannot be expressed in a map with keys = %s%s; use "
 			"ipv6_prefix = 128%s, or a lookup instead of the map",
 			prefix, key_form_name(map->keys),
@@ -212,7 +190,7 @@ static void check_prefix(const struct check *check, const struct map_config *map
 static void check_liveness(const struct check *check, const struct map_config *map)
 {
 	if (map->type == MAP_CIDR || map->type == MAP_TEXTHASH)
-		complain(check, map, true,
+		config_complain(check, SCOPE_MAP, map->name, true,
 			"type = %s is for export only: an smtpd process reads it once and "
 			"notices no change, so that leases begin and end late; for Postfix "
 			"use type = lmdb, or a lookup",
@@ -231,17 +209,15 @@ static void check_map(const struct check *check, struct map_config *map)
 	check_liveness(check, map);
 }
 
-void config_check_maps(
-	struct config *config, const struct source *source, struct problems *problems)
+void config_check_maps(struct config *config, const struct check *check)
 {
-	const struct check check = {config, source, problems};
 	struct map_config *maps = config->maps;
 
 	for (size_t i = 0; i < config->map_count; i++) {
-		check_map(&check, &maps[i]);
+		check_map(check, &maps[i]);
 		for (size_t j = 0; j < i; j++)
 			if (config_same_file(&maps[i], &maps[j]))
-				complain(&check, &maps[i], false,
+				config_complain(check, SCOPE_MAP, maps[i].name, false,
 					"path is that of map %s", maps[j].name);
 	}
 }

@@ -57,6 +57,10 @@ int ctl_reload(struct ctl_context *context);
 int ctl_renew(struct ctl_context *context);
 int ctl_recipe(struct ctl_context *context);
 
+/* Prints what a map's line says of its rows: "412 entries, published 3 s ago, pending
+ * 0". */
+void ctl_print_map_rows(const struct words *words);
+
 /* For a request that control_ask() or control_next() gave up: its exit status. */
 int ctl_failed(int r);
 

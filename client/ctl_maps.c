@@ -36,23 +36,26 @@ static void print_verified(const struct words *words)
 			ctl_value(words, "verify_text", "?"));
 }
 
-/* "postfix: hash, 412 entries, published 3 s ago, pending 0, ok", its file, and what else
- * there is to say. */
-static void print_map(const struct words *words)
+void ctl_print_map_rows(const struct words *words)
 {
 	unsigned long long published_ago_ms, entries = ctl_number(words, "entries");
 	char count[TEXT_SIZE], ago[TEXT_SIZE], pending[TEXT_SIZE];
 
-	printf("%s: %s, %s %s, ", ctl_value(words, "name", "?"),
-		ctl_value(words, "type", "?"), text_count(entries, count),
-		entries == 1 ? "entry" : "entries");
+	printf("%s %s, ", text_count(entries, count), entries == 1 ? "entry" : "entries");
 	if (words_get_number(words, "published_ago_ms", &published_ago_ms) == 0)
 		printf("published %s ago", text_age(published_ago_ms, ago));
 	else
 		printf("not published yet");
-	printf(", pending %s, %s\n    %s\n",
-		text_count(ctl_number(words, "pending"), pending),
-		ctl_value(words, "state", "?"),
+	printf(", pending %s", text_count(ctl_number(words, "pending"), pending));
+}
+
+/* "postfix: hash, 412 entries, published 3 s ago, pending 0, ok", its file, and what else
+ * there is to say. */
+static void print_map(const struct words *words)
+{
+	printf("%s: %s, ", ctl_value(words, "name", "?"), ctl_value(words, "type", "?"));
+	ctl_print_map_rows(words);
+	printf(", %s\n    %s\n", ctl_value(words, "state", "?"),
 		ctl_value(words, "file", ctl_value(words, "path", "?")));
 	if (words_get(words, "error"))
 		printf("    ERROR: %s\n", ctl_value(words, "error", "unknown"));

@@ -110,17 +110,9 @@ static void print_lookup(const struct words *words)
 
 static void print_map(const struct words *words)
 {
-	unsigned long long published_ago_ms, entries = ctl_number(words, "entries");
-	char count[TEXT_SIZE], ago[TEXT_SIZE], pending[TEXT_SIZE];
-
-	printf("map       %s %s %s %s, ", ctl_value(words, "name", "?"),
-		ctl_value(words, "type", "?"), text_count(entries, count),
-		entries == 1 ? "entry" : "entries");
-	if (words_get_number(words, "published_ago_ms", &published_ago_ms) == 0)
-		printf("published %s ago", text_age(published_ago_ms, ago));
-	else
-		printf("not published yet");
-	printf(", pending %s", text_count(ctl_number(words, "pending"), pending));
+	printf("map       %s %s %s ", ctl_value(words, "name", "?"),
+		ctl_value(words, "type", "?"), ctl_value(words, "path", "?"));
+	ctl_print_map_rows(words);
 	if (words_get(words, "warning"))
 		printf(", WARNING: %s", ctl_value(words, "warning", "unknown"));
 	else if (strcmp(ctl_value(words, "state", "ok"), "ok") != 0)

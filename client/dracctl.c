@@ -109,7 +109,8 @@ static const struct command {
 		"extend leases by what \"doveadm -f tab who -1\" has written", ctl_renew,
 		TAKES_FILE | TAKES_QUIET | REPORTS, CHANGE_TIMEOUT_MS, CTL_USAGE},
 	{"recipe", "[NAME]",
-		"what to tell Dovecot, Postfix or Sendmail; without a name: which there are",
+		"what to tell Dovecot, Postfix, Sendmail or Exim; without a name: which "
+		"there are",
 		ctl_recipe, TAKES_RECIPE, READ_TIMEOUT_MS, CTL_USAGE},
 	{"maps", "[NAME] [--rebuild] [--verify] [--json]",
 		"the map files; written anew, or compared with the table, if wished",

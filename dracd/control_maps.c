@@ -68,8 +68,7 @@ static void add_warning(struct line *line, const struct map_report *report)
 						     report->found_boot_usec) /
 					     USEC_PER_SEC));
 	else
-		snprintf(text, sizeof(text),
-			"%llu leases of prefixes cannot be written in this form",
+		snprintf(text, sizeof(text), "%llu leases cannot be written in this form",
 			(unsigned long long)report->unexpressed);
 	line_add(line, "warning", text);
 }

@@ -29,7 +29,8 @@ struct outcome {
 	struct moment time; /* of the request */
 };
 
-/* Called once for each request, always later than the call that made it. */
+/* Called once for each request: later than the call that made it, but where there is
+ * nothing to wait for, or no memory, perhaps within it. */
 typedef void core_done(const struct outcome *outcome, void *context);
 
 enum {

@@ -4,8 +4,8 @@
  *   policy      Postfix policy delegation, SMTPD_POLICY_README
  *   socketmap   netstrings "<map> <key>", Postfix socketmap_table(5), Sendmail
  *               "socket" map (cf/README, SOCKETMAP)
- *   plain       a line "[<word> ]<address>", one word back, the end: Exim's
- * ${readsocket}, scripts
+ *   plain       a line "[<word> ]<address>", one word back, the end; for scripts and
+ *               Exim's ${readsocket}
  *
  * A key is an address in any spelling (compressed or not, "ipv6:" before it); a host name
  * or anything else is "not found", never an error.  The exact words and spaces of the

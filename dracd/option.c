@@ -186,7 +186,7 @@ static const char *parse_socket_path(
 {
 	/* room for the temporary name while it is bound */
 	if (strlen(text) + 8 > sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return "too long for a unix socket (at most 99 octets)";
+		return "too long for a unix socket (at most 100 octets)";
 	if (strlen(text) > 4 && strcmp(text + strlen(text) - 4, ".new") == 0)
 		return "must not end in .new: so a socket is called while it is made";
 	return *text ? parse_path(option, text, field) : "must not be empty";

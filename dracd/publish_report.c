@@ -135,10 +135,10 @@ void publisher_take_report(struct watched *map)
 			map->map->static_path);
 	if (map->report.unexpressed && !old.unexpressed)
 		log_message(LOG_WARNING,
-			"map %s: %llu leases of prefixes cannot be written with keys = %s; a "
-			"lookup can answer for them",
+			"map %s: %llu leases cannot be written with type = %s and keys = %s; "
+			"a lookup can answer for them",
 			map->map->name, (unsigned long long)map->report.unexpressed,
-			key_form_name(map->map->keys));
+			map_type_name(map->map->type), key_form_name(map->map->keys));
 	if (!map->report.error && map->report.sequence != old.sequence)
 		trim_feed(map->publisher);
 }

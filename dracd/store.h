@@ -22,7 +22,8 @@ enum store_kind {
 	STORE_REJUDGE, /* end the leases that config and blocks no longer admit */
 	STORE_TRIM, /* drop the feed that all maps have applied; rides on the next commit
 		       of others */
-	STORE_TIDY, /* delete what is over; a commit of its own, once a minute at most */
+	STORE_TIDY, /* delete what is over; a commit of its own, which says if there is
+		       more */
 };
 
 /* One operation; the loop owns it before submitting and again in done(). */

@@ -79,6 +79,10 @@ class Completion(unittest.TestCase):
     def test_maps(self):
         self.assertEqual(self.offers("dracctl maps --"), {"--rebuild", "--verify", "--json"})
         self.assertEqual(self.offers("dracctl maps "), set())
+        self.dracd.write_config(f'map exim {{ type = iplsearch path = "{self.dracd.path("list")}" }}')
+        self.dracd.control("reload")
+        for words in ("", "--rebuild ", "--verify ", "--json "):
+            self.assertEqual(self.offers(f"dracctl maps {words}"), {"exim"})
 
     def test_files(self):
         self.assertEqual(self.offers(f"dracctl renew {self.dracd.path('drac.c')}"), {self.dracd.path("drac.conf")})

@@ -134,6 +134,22 @@ class MapTypes(unittest.TestCase):
             self.dracd.wait_for(lambda n=name: self.rows(n) == self.expected(n, v4=False),
                                 f"the end of the lease in {name}")
 
+    def test_what_a_map_cannot_hold_is_told(self):
+        # a network that some have no key for, and a host whose "::" could stand for other hosts in Postfix
+        for address, maps in (("198.51.100.0/24", {"btree", "relayhosts", "users"}), ("2a00::5", {"lmdb", "cdb"})):
+            self.dracd.control("maps rebuild=yes")
+            self.assertTrue(self.dracd.control(f"add address={address} ttl_ms=600000 user=bob wait_ms=20000")[-1]
+                            .startswith("OK granted"))
+            for name in maps:
+                with self.subTest(address=address, map=name):
+                    options = self.dracd.control(f"maps name={name}")[0]
+                    self.assertIn("state=warning warning=1%20leases%20cannot%20be%20written%20in%20this%20form", options)
+                    kind, keys = (re.search(f" {word}=([a-z]*)", options).group(1) for word in ("type", "keys"))
+                    self.dracd.wait_for_log(f"map {name}: 1 leases cannot be written with type = {kind} and "
+                                            f"keys = {keys}; a lookup can answer for them")
+            self.assertIn("state=ok", self.dracd.control("maps name=iplsearch")[0])
+            self.dracd.control(f"revoke address={address} hold_ms=0")
+
     def test_only_lmdb_is_changed_in_place(self):
         before = self.identities()
         self.login("203.0.113.9")

@@ -328,6 +328,23 @@ static void test_services_of_a_view_are_judged_last(void **state)
 	assert_int_equal(world->problems.count, 1);
 }
 
+/* What the message says, and drac.conf(5). */
+static void test_length_of_a_socket_path(void **state)
+{
+	struct world *world = *state;
+	char path[102], text[256];
+
+	for (unsigned length = 100; length <= 101; length++) {
+		memset(path, 'x', length);
+		path[0] = '/';
+		path[length] = '\0';
+		snprintf(text, sizeof(text),
+			"lookup a { protocol = plain path = \"%s\" }\n", path);
+		assert_int_equal(load(world, text), length > 100 ? -EINVAL : 0);
+	}
+	assert_non_null(strstr(world->problems.items[0].text, "at most 100 octets"));
+}
+
 static void test_further_files(void **state)
 {
 	struct world *world = *state;
@@ -430,6 +447,7 @@ int main(void)
 		TEST(test_between_options),
 		TEST(test_views),
 		TEST(test_services_of_a_view_are_judged_last),
+		TEST(test_length_of_a_socket_path),
 		TEST(test_further_files),
 		TEST(test_no_file),
 		TEST(test_every_option_is_documented),

@@ -110,8 +110,8 @@ static void print_lookup(const struct words *words)
 
 static void print_map(const struct words *words)
 {
-	printf("map       %s %s %s ", ctl_value(words, "name", "?"),
-		ctl_value(words, "type", "?"), ctl_value(words, "path", "?"));
+	printf("map       %s %s ", ctl_value(words, "name", "?"),
+		ctl_value(words, "type", "?"));
 	ctl_print_map_rows(words);
 	if (words_get(words, "warning"))
 		printf(", WARNING: %s", ctl_value(words, "warning", "unknown"));

@@ -334,12 +334,14 @@ static void *run_store(void *argument)
 	struct store *store = argument;
 	struct queue batch;
 
+	table_make_room(store->settings.table);
 	while (next_batch(store, &batch)) {
 		uint64_t start_usec = monotonic_usec();
 
 		run_batch(store, &batch);
 		note_time(store, start_usec);
 		hand_back(store, &batch);
+		table_make_room(store->settings.table);
 	}
 	return NULL;
 }

@@ -85,6 +85,10 @@ int table_begin(struct table *table, struct moment now)
 int table_commit(struct table *table, bool sync) __attribute__((warn_unused_result));
 void table_abort(struct table *table);
 
+/* Makes the file longer, if it soon has to be, so that the next commits need not; for
+ * after a commit, when nobody waits for it.  That it cannot is no error. */
+void table_make_room(struct table *table);
+
 struct table_grant {
 	bool is_new;                     /* the set of admitted addresses has grown */
 	uint64_t old_deadline_boot_usec; /* of the lease that was renewed */

@@ -1,5 +1,6 @@
 /* One connection of a server: octets in, octets out. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -113,6 +114,13 @@ void connection_finish(struct connection *connection)
 bool connection_is_choked(const struct connection *connection)
 {
 	return connection->out_length > connection->out_sent;
+}
+
+int connection_share(const struct connection *connection)
+{
+	if (connection->closing || connection_is_choked(connection))
+		return -1;
+	return fcntl(connection->fd, F_DUPFD_CLOEXEC, 0);
 }
 
 static int keep_output(struct connection *connection, const char *data, size_t length)

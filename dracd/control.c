@@ -59,7 +59,8 @@ static void control_add(struct session *session, const struct words *words)
 		control_fail(session, "syntax", problem);
 		return;
 	}
-	core_login(&session->daemon->core, &session->login, true, done_add, session);
+	core_login(&session->daemon->core, &session->login, true,
+		&(struct login_reply){.done = done_add, .context = session});
 }
 
 /* Decodes address= or user=, and reason=.  NULL, or what is wrong. */

@@ -56,6 +56,7 @@ struct core {
 	uint64_t woken;         /* boot clock: when the maps were last told of ends */
 	uint64_t armed;         /* the time of timer; UINT64_MAX: off */
 	unsigned keeping;       /* logins just committed that leave it as it is */
+	unsigned storing;       /* logins that the store has */
 	sd_event_source *timer; /* for the earliest end, of a lease or a block */
 	sd_event_source *tidy;
 	bool tidies_on;           /* there is more to delete than one commit may */
@@ -90,8 +91,21 @@ int core_refresh_own(struct core *core);
 
 struct rules core_rules(const struct core *core);
 
+/* How a login is answered. */
+struct login_reply {
+	core_done *done;
+	/* NULL, or what may be called before done(), on the store's thread, as soon as
+	 * the lease is stored. */
+	core_done *early;
+	void *context;
+};
+
 void core_login(struct core *core, const struct login *login, bool by_admin,
-	core_done *done, void *context);
+	const struct login_reply *reply);
+
+/* True if no login is being stored, so that early() of one is worth being prepared for.
+ */
+bool core_is_idle(const struct core *core);
 
 /* Ends leases and keeps them out for hold_usec (0: not at all).  block says whom. */
 void core_revoke(struct core *core, const struct block *block, uint64_t hold_usec,

@@ -8,6 +8,7 @@
 struct request {
 	struct core *core;
 	core_done *done;
+	core_done *early; /* of a login; may be NULL */
 	void *context;
 	uint64_t wait_usec;
 	bool asks_maps;     /* not for publication, but for what the maps were asked */

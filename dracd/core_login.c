@@ -118,6 +118,23 @@ static bool keeps_timer(const struct core *core, const struct table_grant *grant
 	       (grant->is_new || grant->old_deadline_boot_usec > core->armed);
 }
 
+static void take_outcome(const struct store_op *op, struct outcome *outcome)
+{
+	outcome->error = op->result < 0 ? op->result : 0;
+	outcome->reason = reason_of(op->result);
+	outcome->is_new = op->grant.is_new;
+	outcome->lease = op->grant.lease;
+}
+
+/* On the store's thread: the request is the op's until done_login(). */
+static void committed_login(struct store_op *op)
+{
+	struct request *request = op->context;
+
+	take_outcome(op, &request->outcome);
+	request->early(&request->outcome, request->context);
+}
+
 static void done_login(struct store_op *op)
 {
 	struct request *request = op->context;
@@ -127,10 +144,8 @@ static void done_login(struct store_op *op)
 	struct counters *counters = stats_now(&core->stats, now);
 	uint64_t sequence = op->state.sequence;
 
-	outcome->error = op->result < 0 ? op->result : 0;
-	outcome->reason = reason_of(op->result);
-	outcome->is_new = op->grant.is_new;
-	outcome->lease = op->grant.lease;
+	core->storing--;
+	take_outcome(op, outcome);
 	/* lookups must find the prefix length of the new lease before anybody is answered
 	 */
 	memcpy(core->state.lengths, op->state.lengths, sizeof(core->state.lengths));
@@ -163,19 +178,35 @@ static void refuse(struct request *request, enum reason reason, int error)
 	core_answer_later(request, &outcome);
 }
 
-void core_login(struct core *core, const struct login *login, bool by_admin,
-	core_done *done, void *context)
+bool core_is_idle(const struct core *core)
 {
-	struct request *request = core_request_new(core, done, context);
+	return core->storing == 0;
+}
+
+/* Who has been answered is permitted by every lookup: only where the loop need not learn
+ * of the new lease before, because it looks for leases of this length already, can he be
+ * answered without it.  The bits are never cleared. */
+static bool can_be_early(const struct core *core, const struct address *key)
+{
+	uint64_t lengths = core->state.lengths[key->length / 64];
+
+	return core_is_idle(core) && lengths & UINT64_C(1) << key->length % 64;
+}
+
+void core_login(struct core *core, const struct login *login, bool by_admin,
+	const struct login_reply *reply)
+{
+	struct request *request = core_request_new(core, reply->done, reply->context);
 	struct outcome failed = {.error = -ENOMEM};
 	struct rules rules = core_rules(core);
 	struct store_op *op;
 	enum reason reason;
 
 	if (!request) {
-		done(&failed, context);
+		reply->done(&failed, reply->context);
 		return;
 	}
+	request->early = reply->early;
 	request->login = *login;
 	request->wait_usec = login->wait_usec;
 	op = store_op_new(STORE_LOGIN, done_login, request);
@@ -192,5 +223,8 @@ void core_login(struct core *core, const struct login *login, bool by_admin,
 		refuse(request, reason, 0);
 		return;
 	}
+	if (request->early && request->wait_usec == 0 && can_be_early(core, &op->address))
+		op->committed = committed_login;
+	core->storing++;
 	store_submit(core->store, op);
 }

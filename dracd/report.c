@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "dracd/answer.h"
+#include "dracd/cleanup.h"
 #include "dracd/core.h"
 #include "dracd/log.h"
 
@@ -21,6 +23,8 @@ struct pending {
 	struct pending *next;
 	struct reporter *reporter; /* NULL: it has gone */
 	bool is_done;
+	int early_fd;      /* for an answer from the store's thread; -1: none */
+	size_t early_sent; /* octets of line that it has sent */
 	struct login login;
 	struct line line;
 };
@@ -60,6 +64,18 @@ static void close_reporter(struct connection *connection)
 	free(reporter);
 }
 
+/* What the store's thread has sent is not sent again. */
+static void send_answer(struct connection *connection, struct pending *pending)
+{
+	const size_t sent = pending->early_sent;
+
+	if (sent == 0)
+		answer_send(connection, &pending->line);
+	else if (sent < pending->line.length)
+		connection_write(connection, pending->line.text + sent,
+			pending->line.length - sent);
+}
+
 /* Sends the answers at the head of the queue that are done. */
 static void send_done(struct reporter *reporter)
 {
@@ -72,7 +88,7 @@ static void send_done(struct reporter *reporter)
 		if (!reporter->first)
 			reporter->last = &reporter->first;
 		reporter->count--;
-		answer_send(connection, &pending->line);
+		send_answer(connection, pending);
 		free(pending);
 		connection_release(connection);
 	}
@@ -93,8 +109,39 @@ static void done_login(const struct outcome *outcome, void *context)
 {
 	struct pending *pending = context;
 
-	answer_login(&pending->line, &pending->login, outcome);
+	close_fd(&pending->early_fd);
+	if (pending->early_sent == 0)
+		answer_login(&pending->line, &pending->login, outcome);
 	finish(pending);
+}
+
+/* On the store's thread, while the loop waits for done_login() and sends nothing on this
+ * connection, as this is the first answer that is due. */
+static void answer_early(const struct outcome *outcome, void *context)
+{
+	struct pending *pending = context;
+	ssize_t sent;
+	int length;
+
+	answer_login(&pending->line, &pending->login, outcome);
+	length = line_finish(&pending->line);
+	if (length < 0)
+		return;
+	sent = send(pending->early_fd, pending->line.text, (size_t)length,
+		MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (sent > 0)
+		pending->early_sent = (size_t)sent;
+}
+
+static void work_on_login(struct core *core, struct pending *pending)
+{
+	struct login_reply reply = {.done = done_login, .context = pending};
+
+	if (pending == pending->reporter->first && core_is_idle(core))
+		pending->early_fd = connection_share(pending->reporter->connection);
+	if (pending->early_fd >= 0)
+		reply.early = answer_early;
+	core_login(core, &pending->login, false, &reply);
 }
 
 static struct pending *add_pending(struct reporter *reporter)
@@ -106,6 +153,8 @@ static struct pending *add_pending(struct reporter *reporter)
 		return NULL;
 	pending->next = NULL;
 	pending->is_done = false;
+	pending->early_fd = -1;
+	pending->early_sent = 0;
 	pending->reporter = reporter;
 	*reporter->last = pending;
 	reporter->last = &pending->next;
@@ -151,7 +200,7 @@ static void work_on(struct core *core, struct pending *pending, const char *name
 		answer_error(&pending->line, "syntax", problem);
 		finish(pending);
 	} else {
-		core_login(core, &pending->login, false, done_login, pending);
+		work_on_login(core, pending);
 	}
 }
 

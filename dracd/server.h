@@ -116,6 +116,11 @@ void connection_write(struct connection *connection, const void *data, size_t le
 /* True while octets wait to be sent. */
 bool connection_is_choked(const struct connection *connection);
 
+/* A descriptor of the connection for the caller to send by, and to close; it outlives the
+ * connection.  -1: that cannot be, or octets wait to be sent. */
+int connection_share(const struct connection *connection)
+	__attribute__((warn_unused_result));
+
 /* Takes no more from the peer, not even what has been read; closes when nothing is owed
  * to him.  A consumer that calls it returns all that it was given. */
 void connection_finish(struct connection *connection);

@@ -3,7 +3,8 @@
  *
  * The loop hands it operations; whatever has arrived while one commit ran is the next
  * commit.  Each operation is handed back, finished, to its done() on the loop's thread.
- * The two threads share nothing but the two queues, each with its lock and eventfd.
+ * The two threads share nothing but the two queues, with their lock and eventfd; an
+ * operation belongs to one of them at a time.
  */
 #ifndef DRACD_STORE_H
 #define DRACD_STORE_H
@@ -31,6 +32,10 @@ struct store_op {
 	enum store_kind kind;
 	struct store_op *next;
 	void (*done)(struct store_op *op);
+	/* NULL, or what is called before that, on the store's thread, if the op is
+	 * committed with result 0 and was alone in its commit.  It must do with what
+	 * nobody else uses until done(). */
+	void (*committed)(struct store_op *op);
 	void *context;
 
 	/* in */

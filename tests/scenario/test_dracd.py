@@ -86,6 +86,29 @@ class Logins(Case):
                 for _ in range(n % 2):
                     self.assertTrue(report.line().startswith("ERR"))
 
+    def test_each_request_has_one_answer_whether_dracd_is_idle_or_not(self):
+        with self.dracd.stream("report") as one, self.dracd.stream("report") as other:
+            for n in range(300):
+                count = n % 3 + 1  # a single one may be answered by the store itself
+                asked = [f"2001:db8::{n + 1:x}:{i + 1}" for i in range(count)]
+                for report in (one, other) if n % 2 else (one,):
+                    report.send("".join(f"login address={address} user=u{n}\n" for address in asked) + "noop\n")
+                for report in (one, other) if n % 2 else (one,):
+                    self.assertEqual([fields(report.line())["address"] for _ in asked], asked)
+                    self.assertEqual(report.line(), "OK")
+                self.assertTrue(self.dracd.admits(asked[0]))
+
+    def test_reporters_that_leave_at_once_leave_nothing(self):
+        def opened():
+            return len(os.listdir(f"/proc/{self.dracd.process.pid}/fd"))
+
+        before = opened()
+        for n in range(300):
+            with self.dracd.stream("report") as report:
+                report.send(f"login address=2001:db8::{n:x}\n")
+        self.dracd.wait_for_log("granted 2001:db8::12b ")
+        self.dracd.wait_for(lambda: opened() == before, "all descriptors closed")
+
     def test_half_closed_connection_gets_its_answers(self):
         with self.dracd.stream("report") as report:
             report.send("login address=203.0.113.9\nlogin address=203.0.113.10\n")

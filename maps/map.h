@@ -173,17 +173,4 @@ void map_abort(struct map *map);
  * one message its caller logs. */
 const char *map_failed_step(const struct map *map);
 
-/* Reads the file with the format's library and calls visit for every row in the file's
- * order, key and value without trailing NUL (an empty value where the type has none); a
- * visit that returns nonzero ends the walk with that value.  map_scan() reads the
- * published file, map_scan_file() any, by its full name.  For tools and tests only: a
- * library that reads a foreign or damaged file may crash, so dracd itself does this in a
- * child process, if at all. */
-int map_scan(const struct map_settings *settings,
-	int (*visit)(const char *key, const char *value, void *context), void *context)
-	__attribute__((warn_unused_result));
-int map_scan_file(const struct map_settings *settings, const char *file,
-	int (*visit)(const char *key, const char *value, void *context), void *context)
-	__attribute__((warn_unused_result));
-
 #endif

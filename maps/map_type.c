@@ -1,7 +1,5 @@
 /* The types of maps: their names, what is built in, and reading a file of each. */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "maps/format.h"
@@ -91,68 +89,4 @@ bool map_can_hold(const struct map_format *format, const char *text)
 	for (; format->is_text && *text && can; text++)
 		can = (unsigned char)*text >= ' ' && *text != 0x7f && *text != '"';
 	return can;
-}
-
-/* ---- scans ---- */
-
-struct scan {
-	bool trailing_nul;
-	int (*visit)(const char *key, const char *value, void *context);
-	void *context;
-};
-
-/* The text of a row; -EBADMSG if its NUL is not where this map's reader expects it. */
-static int to_text(struct map_bytes bytes, bool trailing_nul, char **ret)
-{
-	const char *data = bytes.data;
-	size_t length = bytes.size;
-	char *text;
-
-	if (trailing_nul && (length == 0 || data[--length] != '\0'))
-		return -EBADMSG;
-	if (length > 0 && memchr(data, '\0', length))
-		return -EBADMSG;
-	text = strndup(length > 0 ? data : "", length);
-	if (!text)
-		return -ENOMEM;
-	*ret = text;
-	return 0;
-}
-
-static int visit_row(
-	struct map_bytes key_bytes, struct map_bytes value_bytes, void *context)
-{
-	const struct scan *scan = context;
-	char *key = NULL, *value = NULL;
-	int r = to_text(key_bytes, scan->trailing_nul, &key);
-
-	if (r == 0)
-		r = to_text(value_bytes, scan->trailing_nul, &value);
-	if (r == 0)
-		r = scan->visit(key, value, scan->context);
-	free(key);
-	free(value);
-	return r;
-}
-
-int map_scan_file(const struct map_settings *settings, const char *file,
-	int (*visit)(const char *key, const char *value, void *context), void *context)
-{
-	const struct map_format *format = types[settings->type].format;
-	struct scan scan = {settings->trailing_nul, visit, context};
-
-	return format ? format->scan(format, file, visit_row, &scan) : -EOPNOTSUPP;
-}
-
-int map_scan(const struct map_settings *settings,
-	int (*visit)(const char *key, const char *value, void *context), void *context)
-{
-	char *path;
-	int r;
-
-	if (asprintf(&path, "%s%s", settings->path, map_type_suffix(settings->type)) < 0)
-		return -ENOMEM;
-	r = map_scan_file(settings, path, visit, context);
-	free(path);
-	return r;
 }

@@ -18,6 +18,7 @@
 #include <cmocka.h> /* needs those before it */
 
 #include "maps/map.h"
+#include "tests/unit/map_scan.h"
 
 struct world {
 	char directory[32];

@@ -73,3 +73,12 @@ const char *ctl_reason_text(const char *reason)
 			return texts[i].text;
 	return reason;
 }
+
+int ctl_state_status(const struct words *words)
+{
+	const char *state = ctl_value(words, "state", "");
+
+	if (strcmp(state, "ok") == 0)
+		return CTL_STATUS_OK;
+	return strcmp(state, "warning") == 0 ? CTL_STATUS_WARNING : CTL_STATUS_CRITICAL;
+}

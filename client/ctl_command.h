@@ -67,6 +67,9 @@ int ctl_failed(int r);
 /* Says on standard error what an ERR line means; returns the exit status. */
 int ctl_say_error(const struct words *words);
 
+/* The exit status that fits state=ok, warning or error of a line. */
+int ctl_state_status(const struct words *words);
+
 /* The reason of a NO line in words: "private address". */
 const char *ctl_reason_text(const char *reason);
 

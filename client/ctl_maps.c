@@ -6,15 +6,15 @@
 #include "client/ctl_json.h"
 #include "client/ctl_text.h"
 
-/* The exit status that fits the state of a map. */
+/* The exit status that fits what is said of a map. */
 static int status_of(const struct words *words)
 {
-	const char *state = ctl_value(words, "state", "");
-	const char *verified = ctl_value(words, "verified", "same");
+	int status = ctl_state_status(words);
 
-	if (strcmp(state, "ok") == 0)
-		return strcmp(verified, "same") == 0 ? CTL_STATUS_OK : CTL_STATUS_WARNING;
-	return strcmp(state, "warning") == 0 ? CTL_STATUS_WARNING : CTL_STATUS_CRITICAL;
+	if (status == CTL_STATUS_OK &&
+		strcmp(ctl_value(words, "verified", "same"), "same") != 0)
+		return CTL_STATUS_WARNING;
+	return status;
 }
 
 static void print_verified(const struct words *words)

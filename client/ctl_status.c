@@ -181,16 +181,6 @@ static int add_to_tree(
 	return json_object_set_new(tree, section->verb, object);
 }
 
-/* The exit status that fits the state dracd is in. */
-static int status_of(const struct words *words)
-{
-	const char *state = ctl_value(words, "state", "");
-
-	if (strcmp(state, "ok") == 0)
-		return CTL_STATUS_OK;
-	return strcmp(state, "warning") == 0 ? CTL_STATUS_WARNING : CTL_STATUS_CRITICAL;
-}
-
 /* Reads and prints the answer.  Returns an enum control_line, the final one, or a
  * negative errno; *state becomes the exit status that fits the state dracd is in. */
 static int print_sections(struct ctl_context *context, int *state)
@@ -206,7 +196,7 @@ static int print_sections(struct ctl_context *context, int *state)
 		if (!section)
 			continue;
 		if (words_is(&words, 0, "dracd"))
-			*state = status_of(&words);
+			*state = ctl_state_status(&words);
 		if (!is_json)
 			section->print(&words);
 		else if (tree && add_to_tree(tree, section, &words) < 0)

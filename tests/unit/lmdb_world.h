@@ -90,15 +90,16 @@ static inline void change(struct world *world, unsigned number, bool is_put)
 		0);
 }
 
-/* True once somebody waits for a lock on the file, as the kernel tells. */
-static inline bool is_waited_for(const char *file)
+/* True once somebody waits for a lock on the file that is open, as the kernel tells: the
+ * file, not its name, which another file may have by then. */
+static inline bool is_waited_for(int file)
 {
 	FILE *locks = fopen("/proc/locks", "re");
 	char line[256], wanted[64];
 	struct stat status;
 	bool found = false;
 
-	if (!locks || stat(file, &status) < 0)
+	if (!locks || fstat(file, &status) < 0)
 		_exit(1);
 	snprintf(wanted, sizeof(wanted), ":%ju ", (uintmax_t)status.st_ino);
 	while (fgets(line, sizeof(line), locks))
@@ -127,7 +128,7 @@ static inline pid_t start_holder(const char *file, bool brief, int *ret_end)
 		close(end[1]);
 		if (write(ready[1], "", 1) != 1)
 			_exit(1);
-		while (brief && !is_waited_for(file))
+		while (brief && !is_waited_for(held))
 			sched_yield();
 		_exit(!brief && read(end[0], &octet, 1) != 0);
 	}

@@ -2,8 +2,10 @@
 when the map is written anew and when dracd is gone."""
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
+import unittest
 
 from dracd_box import BUILD, Case
 
@@ -160,3 +162,29 @@ class OpenSessions(Case):
         self.dracd.stop(signal.SIGKILL)
         self.assert_refused()
         self.assertEqual(self.open_session("a").value(BOB), "-")
+
+    @unittest.skipUnless(shutil.which("strace"), "strace is missing")
+    def test_a_guardian_that_cannot_fork_says_whom_it_has_not_reached(self):
+        """The first fork of dracd, which is the guardian, and the first of the guardian go well."""
+        self.dracd.stop()
+        shutil.rmtree(self.dracd.path("state/table"))  # which would be checked in another child
+        self.dracd.write_config(self.config + "".join(
+            f'map {name} {{ type = {kind} path = "{self.dracd.directory}/maps/{name}" }}\n'
+            for name, kind in (("list", "relayhosts"), ("a", "lmdb"), ("postfix", "lmdb"))))
+        self.dracd.tracer = ["strace", "-D", "-f", "-qq", "-o", self.dracd.path("trace"), "-e", "trace=clone",
+                             "-e", "inject=clone:error=EAGAIN:when=2+"]
+        self.dracd.start()
+        self.login(BOB)
+        first, second = self.open_session("a"), self.open_session("postfix")
+        self.dracd.stop(signal.SIGKILL)
+        self.dracd.wait_for_log("map postfix: withdrawn, but not from who has the old file open: "
+                                "Resource temporarily unavailable")
+        self.dracd.wait_for(lambda: first.value(BOB) == "-", "the map before it to be emptied")
+        self.assertEqual(second.value(BOB), "OK")
+        self.assertEqual(self.open_session("postfix").value(BOB), "-")
+        self.assertNotIn("map list: withdrawn, but", self.dracd.text())
+        self.assertNotIn("map a: withdrawn, but", self.dracd.text())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -62,9 +62,14 @@ class OpenSessions(Case):
         self.assertIn("published=yes", self.dracd.login(address, f"user={user} wait_ms=20000"))
 
     def assert_refused(self, address=BOB):
-        """At once, which is what there is to wait for; by a session that begins now as well."""
-        self.dracd.wait_for(lambda: self.session.value(address) == "-", "the open session to refuse")
+        """By now; by a session that begins now as well."""
+        self.assertEqual(self.session.value(address), "-")
         self.assertEqual(self.open_session().value(address), "-")
+
+    def wait_until_refused(self, address=BOB):
+        """By what nobody is told the end of: the end of a lease, and the guardian."""
+        self.dracd.wait_for(lambda: self.session.value(address) == "-", "the open session to refuse")
+        self.assert_refused(address)
 
     def assert_follows(self):
         """The file is the same still, and a new login is seen in it."""
@@ -81,14 +86,13 @@ class OpenSessions(Case):
 
     def test_revocation(self):
         self.assertIn("maps_late=0", self.dracd.control(f"revoke address={BOB}")[-1])
-        self.assertEqual(self.session.value(BOB), "-")
         self.assert_refused()
         self.assert_follows()
 
     def test_deadline(self):
         self.dracd.login(EVE, "user=eve ttl_ms=1000 wait_ms=20000")
         self.assertEqual(self.session.value(EVE), "OK")
-        self.assert_refused(EVE)
+        self.wait_until_refused(EVE)
         self.assertEqual(self.session.value(BOB), "OK")
         self.assert_follows()
 
@@ -109,12 +113,14 @@ class OpenSessions(Case):
             self.assertTrue(self.dracd.control("maps rebuild=yes")[-1].startswith("OK"))
             self.assertEqual(self.session.value(BOB), "OK")
         self.assert_follows()
-        self.dracd.control(f"revoke address={BOB}")
+        self.assertIn("maps_late=0", self.dracd.control(f"revoke address={BOB}")[-1])
         self.assert_refused()
 
     def test_stop_and_kill(self):
         for number in (signal.SIGTERM, signal.SIGKILL):
             self.dracd.stop(number)
+            if number == signal.SIGKILL:
+                self.wait_until_refused()
             self.assert_refused()
             self.dracd.start()
             self.login(BOB)
@@ -145,7 +151,7 @@ class OpenSessions(Case):
             self.lock(name)
         self.dracd.stop(signal.SIGKILL)
         # nobody waits for the lock of those that are locked before this one is published
-        self.assert_refused()
+        self.wait_until_refused()
         self.dracd.start()
         self.assertNotIn("another dracd", self.dracd.text())
         for name in names:
@@ -160,7 +166,7 @@ class OpenSessions(Case):
             file.seek(2 * 4096)  # what the two meta pages lead to
             file.write(b"\xff" * (size - 2 * 4096))
         self.dracd.stop(signal.SIGKILL)
-        self.assert_refused()
+        self.wait_until_refused()
         self.assertEqual(self.open_session("a").value(BOB), "-")
 
     @unittest.skipUnless(shutil.which("strace"), "strace is missing")

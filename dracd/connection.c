@@ -234,8 +234,11 @@ static void consume(struct connection *connection, size_t length)
 		!connection_is_choked(connection)) {
 		ssize_t taken = protocol->consume(connection, data, length);
 
-		if (taken < 0 || (taken == 0 && length >= protocol->request_max))
-			close_connection(connection);
+		if (taken < 0 || (taken == 0 && length >= protocol->request_max)) {
+			/* not closed: the peer may not yet have taken the last answer */
+			connection_finish(connection);
+			length = 0;
+		}
 		if (taken <= 0)
 			break;
 		has_taken = true;

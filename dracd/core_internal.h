@@ -12,6 +12,7 @@ struct request {
 	void *context;
 	uint64_t wait_usec;
 	bool asks_maps;     /* not for publication, but for what the maps were asked */
+	bool settles;       /* for both */
 	struct login login; /* for the log */
 	struct block block; /* of a revocation, for the log */
 	struct outcome outcome;

@@ -83,7 +83,8 @@ static bool is_published(struct core *core, struct waiter *waiter)
 	if (core->publisher && waiter->request->asks_maps)
 		late = publisher_unanswered(core->publisher);
 	else if (core->publisher)
-		late = publisher_late(core->publisher, waiter->sequence, &failed);
+		late = publisher_late(core->publisher, waiter->sequence,
+			waiter->request->settles, &failed);
 	outcome->maps_late = late + failed;
 	return late == 0;
 }
@@ -165,6 +166,7 @@ void core_settle(struct core *core, uint64_t wait_usec, core_done *done, void *c
 		done(&failed, context);
 		return;
 	}
+	request->settles = true;
 	request->wait_usec = wait_usec;
 	core_wait(request, core->state.sequence);
 }

@@ -319,13 +319,25 @@ static void run_emptying(const struct map_config *config, struct map *map)
 	_exit(0);
 }
 
+static void start_emptying(const struct map_config *config, struct map *map)
+{
+	pid_t child = fork();
+
+	if (child == 0)
+		run_emptying(config, map);
+	if (child < 0)
+		log_errno(LOG_WARNING, -errno,
+			"map %s: withdrawn, but not from who has the old file open",
+			config->name);
+}
+
 /* Once all are published: who has a replaced file open sees no lease any more either. All
  * at a time, so that those with a reader who stays cost the time of one. */
 static void empty_replaced(const struct config *config, struct map *const *maps)
 {
 	for (size_t i = 0; i < config->map_count; i++)
-		if (maps[i] && fork() == 0)
-			run_emptying(&config->maps[i], maps[i]);
+		if (maps[i] && map_type_is_in_place(config->maps[i].type))
+			start_emptying(&config->maps[i], maps[i]);
 	while (wait(NULL) > 0 || errno == EINTR)
 		;
 }

@@ -322,15 +322,23 @@ static void use_spare(struct map_worker *worker)
 	if (worker->now.is_withdrawn && map_identify(worker->map, &in_place) == 0 &&
 		map_identity_equal(&in_place, &worker->file))
 		return;
+	worker->has_spare = false; /* it may be gone even if that fails */
 	if (map_use_spare(worker->map) < 0)
 		return;
 	if (map_identify(worker->map, &worker->file) < 0)
 		worker->file = (struct map_identity){0};
 	worker->shuts_out = false;
-	worker->has_spare = false;
 	worker->now.has_published = false; /* the next is a rebuild */
 	worker->now.is_withdrawn = true;
 	worker->now.entries = worker->access ? access_count(worker->access) : 0;
+}
+
+/* What is in place says nothing of this change. */
+static int give_up(struct map_worker *worker, int error)
+{
+	if (error != -ESTALE && worker->shuts_out)
+		use_spare(worker);
+	return error;
 }
 
 static void note_publication(struct map_worker *worker, struct moment start)
@@ -386,7 +394,7 @@ static int publish(struct map_worker *worker, struct config *config,
 	r = copy_rows(worker, &copy, &sequence, &rebuild);
 	worker->now.table_error = r < 0 ? r : 0;
 	if (r != 0)
-		return r < 0 ? r : -EUCLEAN;
+		return give_up(worker, r < 0 ? r : -EUCLEAN);
 	if (!rebuild && (map_identify(worker->map, &in_place) < 0 ||
 				!map_identity_equal(&in_place, &worker->file)))
 		return -ESTALE;
@@ -395,9 +403,7 @@ static int publish(struct map_worker *worker, struct config *config,
 		worker->now.step = map_failed_step(worker->map);
 		if (r < 0) {
 			worker->shuts_out = worker->shuts_out || rows_have_end(&rows);
-			if (r != -ESTALE && worker->shuts_out)
-				use_spare(worker);
-			return r;
+			return give_up(worker, r);
 		}
 		worker->now.is_withdrawn = false;
 		if (worker->changed)

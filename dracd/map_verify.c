@@ -108,6 +108,12 @@ static int open_file(const struct map_worker *worker, int *ret)
 	return *ret < 0 ? -errno : 0;
 }
 
+/* That says nothing of the file. */
+static bool is_want(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
+}
+
 static void verify(struct map_worker *worker, struct expect *expect)
 {
 	struct verification this = {worker, expect};
@@ -116,7 +122,8 @@ static void verify(struct map_worker *worker, struct expect *expect)
 
 	r = open_file(worker, &file);
 	if (r < 0) {
-		verified->result = MAP_VERIFIED_UNREADABLE;
+		verified->result =
+			is_want(r) ? MAP_VERIFIED_NOT : MAP_VERIFIED_UNREADABLE;
 		snprintf(verified->text, sizeof(verified->text), "%s", strerror(-r));
 		return;
 	}

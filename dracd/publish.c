@@ -274,10 +274,10 @@ int publisher_set_config(struct publisher *publisher, struct config *config, boo
 	config_unref(publisher->config);
 	publisher->config = config;
 	replace_maps(publisher, maps, config->map_count);
-	/* static files are looked at too */
-	publisher_wake(
-		publisher, WAKE_CHANGES | (rebuild ? WAKE_REBUILD | WAKE_REVOKED : 0));
-	return 0;
+	/* static files are looked at too; and who has asked for the reload waits for it
+	 */
+	return publisher_ask(publisher, NULL,
+		WAKE_CHANGES | (rebuild ? WAKE_REBUILD | WAKE_REVOKED : 0U));
 }
 
 void publisher_set_blocks(struct publisher *publisher, struct blocks *blocks)
@@ -368,19 +368,39 @@ const struct map_report *publisher_report(const struct publisher *publisher, siz
 	return &publisher->maps[index]->report;
 }
 
-unsigned publisher_late(
-	const struct publisher *publisher, uint64_t sequence, unsigned *ret_failed)
+static bool is_answered(const struct watched *map)
+{
+	return map->report.answered >= map->asked;
+}
+
+unsigned publisher_unanswered(const struct publisher *publisher)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < publisher->count; i++)
+		if (!is_answered(publisher->maps[i]))
+			count++;
+	return count;
+}
+
+static bool is_late(const struct watched *map, uint64_t sequence, bool settled)
+{
+	return map->report.sequence < sequence || !map->report.has_published ||
+	       (settled && !is_answered(map));
+}
+
+unsigned publisher_late(const struct publisher *publisher, uint64_t sequence,
+	bool settled, unsigned *ret_failed)
 {
 	unsigned late = 0, failed = 0;
 
 	for (size_t i = 0; i < publisher->count; i++) {
-		const struct map_report *report = &publisher->maps[i]->report;
+		const struct watched *map = publisher->maps[i];
 
 		/* one that cannot start yet is told by the one that does not leave */
-		if (report->error)
+		if (map->report.error)
 			failed++;
-		else if (publisher->maps[i]->worker &&
-			 (report->sequence < sequence || !report->has_published))
+		else if (map->worker && is_late(map, sequence, settled))
 			late++;
 	}
 	for (const struct watched *at = publisher->leaving; at; at = at->next)

@@ -66,10 +66,11 @@ const struct map_config *publisher_map(const struct publisher *publisher, size_t
 const struct map_report *publisher_report(
 	const struct publisher *publisher, size_t index);
 
-/* How many maps have not yet applied the table up to sequence.  Maps in error state are
- * not waited for, and counted in *ret_failed. */
-unsigned publisher_late(
-	const struct publisher *publisher, uint64_t sequence, unsigned *ret_failed);
+/* How many maps have not yet applied the table up to sequence, or with settled have not
+ * yet done what they were asked for.  Maps in error state are not waited for, and counted
+ * in *ret_failed. */
+unsigned publisher_late(const struct publisher *publisher, uint64_t sequence,
+	bool settled, unsigned *ret_failed);
 
 /* Up to which deadline (boot clock) every map has published the ends. */
 uint64_t publisher_ends_through(const struct publisher *publisher);

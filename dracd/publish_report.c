@@ -65,16 +65,6 @@ static void log_verified(const struct watched *map)
 	}
 }
 
-unsigned publisher_unanswered(const struct publisher *publisher)
-{
-	unsigned count = 0;
-
-	for (size_t i = 0; i < publisher->count; i++)
-		if (publisher->maps[i]->report.answered < publisher->maps[i]->asked)
-			count++;
-	return count;
-}
-
 static void done_trim(struct store_op *op)
 {
 	store_op_free(op);

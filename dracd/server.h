@@ -32,8 +32,8 @@ struct protocol {
 
 	/* Takes one request from the start of data (writable, length octets, one octet of
 	 * room after them) and returns how many octets it was; 0 if it is not yet whole;
-	 * a negative errno to close at once.  Not called while
-	 * paused. */
+	 * a negative errno to close once what was written, or is held back, has been
+	 * sent.  Not called while paused. */
 	ssize_t (*consume)(struct connection *connection, char *data, size_t length);
 
 	/* The peer has ended its side; what it sent last, length octets, is not a whole

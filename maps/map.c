@@ -467,9 +467,10 @@ int map_use_spare(struct map *map)
 	map_abort(map);
 	if (r == 0)
 		r = open_directory(map);
-	/* where others can write by now nobody is let in any more: in the directory that
-	 * was safe when it was opened */
-	if (r == -EPERM && map->directory >= 0)
+	/* where others can write by now, or there is no descriptor for another look, who
+	 * is in gets out: in the directory that was safe when it was opened */
+	if (map->directory >= 0 &&
+		(r == -EPERM || r == -EMFILE || r == -ENFILE || r == -ENOMEM))
 		r = 0;
 	if (r < 0)
 		return r;

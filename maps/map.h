@@ -162,7 +162,8 @@ void map_trust_published(struct map *map);
 int map_commit_spare(struct map *map) __attribute__((warn_unused_result));
 
 /* Puts the spare in the place of what is published; it is used up by that.  Needs no room
- * on the disk, and is done in a directory, too, that others can write to by now.  A
+ * on the disk and no descriptor (but then who has the old file of an lmdb map open keeps
+ * what he had), and is done in a directory, too, that others can write to by now.  A
  * change in progress is aborted.  -ENOENT: there is none. */
 int map_use_spare(struct map *map) __attribute__((warn_unused_result));
 

@@ -179,19 +179,17 @@ int replacement_copy(struct replacement *replacement, int from, off_t size)
 
 /* What is in place must be a file or nothing.  *ret is that file, held open across the
  * rename for touch_replaced(), or -1. */
-static int check_replaced(const struct replacement *replacement, bool keep, int *ret)
+static int check_replaced(int directory, const char *name, bool keep, int *ret)
 {
 	struct stat status;
 
 	*ret = -1;
-	if (fstatat(replacement->directory, replacement->name, &status,
-		    AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISREG(status.st_mode))
 		return -EPERM;
 	/* a file that we cannot open cannot be touched, but replaced */
-	if (keep &&
-		replace_open_current(replacement->directory, replacement->name, ret) < 0)
+	if (keep && replace_open_current(directory, name, ret) < 0)
 		*ret = -1;
 	return 0;
 }
@@ -252,7 +250,8 @@ static int prepare(const struct replacement *replacement,
 	if (r < 0)
 		return r;
 	*ret_step = "check old file";
-	return check_replaced(replacement, mode->touch_replaced, ret_replaced);
+	return check_replaced(replacement->directory, replacement->name,
+		mode->touch_replaced, ret_replaced);
 }
 
 int replacement_commit(struct replacement *replacement,
@@ -313,12 +312,12 @@ int replace_by_spare(int directory, const char *spare, const char *name, bool to
 	r = check_spare(directory, spare);
 	if (r < 0)
 		return r;
-	r = replace_open_current(directory, name, &replaced);
-	if (r < 0 && r != -ENOENT)
+	r = check_replaced(directory, name, touch, &replaced);
+	if (r < 0)
 		return r;
 	*ret_step = "rename the spare to";
 	r = renameat(directory, spare, directory, name) < 0 ? -errno : 0;
-	if (r == 0 && touch && replaced >= 0)
+	if (r == 0 && replaced >= 0)
 		touch_replaced(replaced);
 	if (replaced >= 0)
 		close(replaced);

@@ -67,8 +67,9 @@ int replacement_commit(struct replacement *replacement,
 	__attribute__((warn_unused_result));
 
 /* Puts the whole file spare in the place of name, in the same directory: a rename, which
- * needs no room on the disk.  -ENOENT: there is no spare; -EPERM: one of the two is no
- * regular file, or the spare is not ours alone. */
+ * needs no room on the disk, and no descriptor but to touch the old file.  -ENOENT: there
+ * is no spare; -EPERM: one of the two is no regular file, or the spare is not ours alone.
+ */
 int replace_by_spare(int directory, const char *spare, const char *name, bool touch,
 	const char **ret_step) __attribute__((warn_unused_result));
 

@@ -186,6 +186,18 @@ class Control(Table):
     def test_malformed_requests(self):
         self.try_all()
 
+    def test_the_last_answer_waits_for_who_is_slow_to_read(self):
+        """However many are in the socket before it, which takes some 40 at once."""
+        for count in range(150):
+            row = Row(f"too long behind {count} answers that are not read", b"blocks\n" * count + b"y" * 5000)
+            with self.talk() as talk:
+                talk.send(row.data)
+                with self.talk() as other:
+                    self.good(other, row)  # dracd has read all of that by now
+                self.expect(talk, ("OK count=0",) * count + (TOO_LONG,), row)
+                self.expect_end(talk, row)
+        self.wait_for_no_connection()
+
     def test_a_list_that_is_not_read_to_its_end(self):
         with self.talk() as talk:
             talk.send(b"".join(b"add address=2001:db8::%x\n" % i for i in range(1, MANY + 1)))

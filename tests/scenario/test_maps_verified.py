@@ -239,6 +239,20 @@ class Different(Verified):
         self.assertIn("/nowhere/drac-mapread: No such file", maps["cdb"]["verify_text"])
         self.assertEqual(os.stat(self.path("cdb")).st_ctime_ns, before)
 
+    @unittest.skipUnless(shutil.which("strace"), "strace is missing")
+    def test_no_descriptor_to_open_it_with(self):
+        """That is nothing the map could be blamed for."""
+        path = self.path("cdb")
+        self.dracd.tracer = ["strace", "-D", "-f", "-qq", "-o", self.dracd.path("trace"), "-P", path,
+                             "-e", "inject=openat:error=EMFILE"]
+        self.start()
+        before = os.stat(path).st_ctime_ns
+        status, maps = self.verify("cdb")
+        row = maps["cdb"]
+        self.assertEqual((status, row["verified"], row["verify_text"]), (1, "no", "Too many open files"))
+        self.assertEqual(os.stat(path).st_ctime_ns, before)
+        self.assertNotIn("rebuilt", self.dracd.text())
+
     def test_revocation_does_not_wait(self):
         self.start(self.fake)
         hangs, told = self.dracd.path("hangs"), self.dracd.path("told")

@@ -2,8 +2,10 @@
 when the map is written anew and when dracd is gone."""
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
+import unittest
 
 from dracd_box import BUILD, Case
 
@@ -60,9 +62,14 @@ class OpenSessions(Case):
         self.assertIn("published=yes", self.dracd.login(address, f"user={user} wait_ms=20000"))
 
     def assert_refused(self, address=BOB):
-        """At once, which is what there is to wait for; by a session that begins now as well."""
-        self.dracd.wait_for(lambda: self.session.value(address) == "-", "the open session to refuse")
+        """By now; by a session that begins now as well."""
+        self.assertEqual(self.session.value(address), "-")
         self.assertEqual(self.open_session().value(address), "-")
+
+    def wait_until_refused(self, address=BOB):
+        """By what nobody is told the end of: the end of a lease, and the guardian."""
+        self.dracd.wait_for(lambda: self.session.value(address) == "-", "the open session to refuse")
+        self.assert_refused(address)
 
     def assert_follows(self):
         """The file is the same still, and a new login is seen in it."""
@@ -79,14 +86,13 @@ class OpenSessions(Case):
 
     def test_revocation(self):
         self.assertIn("maps_late=0", self.dracd.control(f"revoke address={BOB}")[-1])
-        self.assertEqual(self.session.value(BOB), "-")
         self.assert_refused()
         self.assert_follows()
 
     def test_deadline(self):
         self.dracd.login(EVE, "user=eve ttl_ms=1000 wait_ms=20000")
         self.assertEqual(self.session.value(EVE), "OK")
-        self.assert_refused(EVE)
+        self.wait_until_refused(EVE)
         self.assertEqual(self.session.value(BOB), "OK")
         self.assert_follows()
 
@@ -107,12 +113,14 @@ class OpenSessions(Case):
             self.assertTrue(self.dracd.control("maps rebuild=yes")[-1].startswith("OK"))
             self.assertEqual(self.session.value(BOB), "OK")
         self.assert_follows()
-        self.dracd.control(f"revoke address={BOB}")
+        self.assertIn("maps_late=0", self.dracd.control(f"revoke address={BOB}")[-1])
         self.assert_refused()
 
     def test_stop_and_kill(self):
         for number in (signal.SIGTERM, signal.SIGKILL):
             self.dracd.stop(number)
+            if number == signal.SIGKILL:
+                self.wait_until_refused()
             self.assert_refused()
             self.dracd.start()
             self.login(BOB)
@@ -143,7 +151,7 @@ class OpenSessions(Case):
             self.lock(name)
         self.dracd.stop(signal.SIGKILL)
         # nobody waits for the lock of those that are locked before this one is published
-        self.assert_refused()
+        self.wait_until_refused()
         self.dracd.start()
         self.assertNotIn("another dracd", self.dracd.text())
         for name in names:
@@ -158,5 +166,31 @@ class OpenSessions(Case):
             file.seek(2 * 4096)  # what the two meta pages lead to
             file.write(b"\xff" * (size - 2 * 4096))
         self.dracd.stop(signal.SIGKILL)
-        self.assert_refused()
+        self.wait_until_refused()
         self.assertEqual(self.open_session("a").value(BOB), "-")
+
+    @unittest.skipUnless(shutil.which("strace"), "strace is missing")
+    def test_a_guardian_that_cannot_fork_says_whom_it_has_not_reached(self):
+        """The first fork of dracd, which is the guardian, and the first of the guardian go well."""
+        self.dracd.stop()
+        shutil.rmtree(self.dracd.path("state/table"))  # which would be checked in another child
+        self.dracd.write_config(self.config + "".join(
+            f'map {name} {{ type = {kind} path = "{self.dracd.directory}/maps/{name}" }}\n'
+            for name, kind in (("list", "relayhosts"), ("a", "lmdb"), ("postfix", "lmdb"))))
+        self.dracd.tracer = ["strace", "-D", "-f", "-qq", "-o", self.dracd.path("trace"), "-e", "trace=clone",
+                             "-e", "inject=clone:error=EAGAIN:when=2+"]
+        self.dracd.start()
+        self.login(BOB)
+        first, second = self.open_session("a"), self.open_session("postfix")
+        self.dracd.stop(signal.SIGKILL)
+        self.dracd.wait_for_log("map postfix: withdrawn, but not from who has the old file open: "
+                                "Resource temporarily unavailable")
+        self.dracd.wait_for(lambda: first.value(BOB) == "-", "the map before it to be emptied")
+        self.assertEqual(second.value(BOB), "OK")
+        self.assertEqual(self.open_session("postfix").value(BOB), "-")
+        self.assertNotIn("map list: withdrawn, but", self.dracd.text())
+        self.assertNotIn("map a: withdrawn, but", self.dracd.text())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -319,6 +319,33 @@ static void a_withdrawal_and_a_spare_replace_it(void **state)
 	assert_int_equal(count_entries(world->directory), 1);
 }
 
+/* Nor does the want of descriptors keep anybody in the map. */
+static void a_spare_needs_no_descriptor(void **state)
+{
+	struct world *world = *state;
+	struct rlimit old, none;
+	int begun, used;
+
+	for (unsigned wakes = 0; wakes < 2; wakes++) {
+		world->settings.wake_readers = wakes == 1;
+		reopen(world);
+		assert_int_equal(map_begin_rebuild(world->map), 0);
+		assert_int_equal(map_commit_spare(world->map), 0);
+		rebuild(world, 0, 10);
+		assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+		none = old;
+		none.rlim_cur = 0;
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+		begun = map_begin_rebuild(world->map);
+		used = map_use_spare(world->map);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+		assert_int_equal(begun, -EMFILE);
+		assert_int_equal(used, 0);
+		assert_rows(world, 0, 0);
+		assert_int_equal(count_entries(world->directory), 1);
+	}
+}
+
 static void a_text_holds_no_line_ends(void **state)
 {
 	struct world *world = *state;
@@ -360,6 +387,7 @@ static const struct {
 	EACH(an_abort_leaves_the_old_map),
 	EACH(a_failed_write_leaves_the_old_map),
 	EACH(a_withdrawal_and_a_spare_replace_it),
+	EACH(a_spare_needs_no_descriptor),
 	EACH(a_text_holds_no_line_ends),
 };
 

@@ -19,7 +19,8 @@ static struct address random_address(void)
 						    : lengths_ipv6[(size_t)random() % 9];
 
 	address.ip.s6_addr[15] |= (uint8_t)(random() % 4);
-	address.ip.s6_addr[7] |= address_is_ipv4(&address) ? 0 : (uint8_t)(random() % 4);
+	if (!address_is_ipv4(&address))
+		address.ip.s6_addr[7] |= (uint8_t)(random() % 4);
 	return address_network(&address, length);
 }
 

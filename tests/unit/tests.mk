@@ -33,6 +33,9 @@ links_map_expect = dracd/map_expect
 links_map_file = $(map_modules)
 links_map_formats = $(map_modules)
 links_map_lmdb = $(map_modules)
+links_map_lmdb_replaced = $(map_modules)
+links_map_run = dracd/map_run dracd/map_check dracd/map_static dracd/map_file dracd/map_rows dracd/map_expect dracd/clock \
+	dracd/address maps/access maps/refusals maps/key $(map_modules)
 links_map_rows = dracd/map_rows dracd/map_file dracd/address maps/access maps/refusals maps/key $(map_modules)
 
 # What needs Berkeley DB or cdb: left out by WITH_BDB=0, WITH_CDB=0.

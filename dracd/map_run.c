@@ -232,6 +232,15 @@ static int copy_rows(struct map_worker *worker, struct copy *copy, uint64_t *ret
 
 /* ---- one run ---- */
 
+/* A part of a change is in place, and has let somebody in.  What came before a withdrawal
+ * has been done by that, and the part is of a later snapshot. */
+static void note_part(struct map_worker *worker)
+{
+	if (worker->now.is_withdrawn)
+		worker->shuts_out = false;
+	worker->now.is_withdrawn = false;
+}
+
 /* Sets worker->changed if there is a new file: a replacement costs readers a restart, so
  * a delta that changes nothing is dropped.  A change in place may fail in the middle. */
 static int commit(struct map_worker *worker, bool rebuild)
@@ -249,6 +258,8 @@ static int commit(struct map_worker *worker, bool rebuild)
 		worker->now.entries += counts.added - counts.removed;
 		worker->deletes += counts.removed;
 	}
+	if (r < 0 && counts.added + counts.removed + counts.replaced > 0)
+		note_part(worker);
 	return r < 0 ? r : 0;
 }
 
@@ -322,12 +333,12 @@ static void use_spare(struct map_worker *worker)
 	if (worker->now.is_withdrawn && map_identify(worker->map, &in_place) == 0 &&
 		map_identity_equal(&in_place, &worker->file))
 		return;
+	worker->has_spare = false; /* else it cannot be used, and is made anew */
 	if (map_use_spare(worker->map) < 0)
 		return;
 	if (map_identify(worker->map, &worker->file) < 0)
 		worker->file = (struct map_identity){0};
 	worker->shuts_out = false;
-	worker->has_spare = false;
 	worker->now.has_published = false; /* the next is a rebuild */
 	worker->now.is_withdrawn = true;
 	worker->now.entries = worker->access ? access_count(worker->access) : 0;
@@ -385,8 +396,11 @@ static int publish(struct map_worker *worker, struct config *config,
 	worker->now.step = "read the table";
 	r = copy_rows(worker, &copy, &sequence, &rebuild);
 	worker->now.table_error = r < 0 ? r : 0;
-	if (r != 0)
+	if (r != 0) {
+		if (worker->shuts_out)
+			use_spare(worker);
 		return r < 0 ? r : -EUCLEAN;
+	}
 	if (!rebuild && (map_identify(worker->map, &in_place) < 0 ||
 				!map_identity_equal(&in_place, &worker->file)))
 		return -ESTALE;

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "dracd/cleanup.h"
-#include "dracd/map_worker_internal.h"
+#include "dracd/map_fallback.h"
 
 /* NULL: nobody but us and root can replace what is in there. */
 static const char *check_directory(const char *path)
@@ -82,7 +82,6 @@ bool map_check(struct map_worker *worker)
 	worker->now.found = found;
 	worker->now.found_count++;
 	worker->now.found_boot_usec = clock_now().boot_usec;
-	/* so it is told once, and the next run is a rebuild */
-	worker->now.has_published = false;
+	map_fallback_distrust(worker); /* so it is told once */
 	return true;
 }

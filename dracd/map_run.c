@@ -7,14 +7,14 @@
 
 #include "dracd/cleanup.h"
 #include "dracd/guard.h"
+#include "dracd/map_fallback.h"
 #include "dracd/map_file.h"
 #include "dracd/map_rows.h"
 #include "dracd/map_verify.h"
 #include "dracd/map_worker_internal.h"
 
 enum {
-	GROUP_BITS = 16,             /* of an IPv6 address */
-	WITHDRAWAL_WAIT_MSEC = 2000, /* for those who have the replaced file locked */
+	GROUP_BITS = 16, /* of an IPv6 address */
 };
 
 /* ---- from rows to keys ---- */
@@ -232,16 +232,16 @@ static int copy_rows(struct map_worker *worker, struct copy *copy, uint64_t *ret
 
 /* ---- one run ---- */
 
-/* Sets worker->changed if there is a new file: a replacement costs readers a restart, so
- * a delta that changes nothing is dropped.  A change in place may fail in the middle. */
-static int commit(struct map_worker *worker, bool rebuild)
+/* *ret_changed: it was not dropped, as a delta is that changes nothing: a replacement
+ * costs readers a restart.  A change in place may fail in the middle. */
+static int commit(struct map_worker *worker, bool rebuild, bool *ret_changed)
 {
 	struct map_counts counts = {0};
 	int r = map_commit(worker->map, &worker->file, &counts);
 
 	if (r == -ESTALE || r >= 0)
 		worker->needs_new_file = r == -ESTALE;
-	worker->changed = r >= 0 && (rebuild || r != MAP_UNCHANGED);
+	*ret_changed = r >= 0 && (rebuild || r != MAP_UNCHANGED);
 	if (rebuild && r >= 0) {
 		worker->now.entries = counts.added + counts.replaced + counts.unchanged;
 		worker->deletes = 0;
@@ -249,6 +249,8 @@ static int commit(struct map_worker *worker, bool rebuild)
 		worker->now.entries += counts.added - counts.removed;
 		worker->deletes += counts.removed;
 	}
+	if (r < 0 && counts.added + counts.removed + counts.replaced > 0)
+		map_fallback_note_part(worker);
 	return r < 0 ? r : 0;
 }
 
@@ -290,11 +292,11 @@ static int begin_rebuild(struct map_worker *worker)
 	return r == -ESTALE ? map_begin_rebuild(worker->map) : r;
 }
 
-static int write_map(struct map_worker *worker, struct rows *rows, bool rebuild)
+static int write_map(
+	struct map_worker *worker, struct rows *rows, bool rebuild, bool *ret_changed)
 {
 	int r;
 
-	worker->changed = false;
 	if (rebuild) {
 		worker->now.unexpressed = 0;
 		r = begin_rebuild(worker);
@@ -308,37 +310,9 @@ static int write_map(struct map_worker *worker, struct rows *rows, bool rebuild)
 			    ? apply_in_order(worker, rows)
 			    : apply_rows(worker, rows, put_in_map);
 	if (r == 0)
-		return commit(worker, rebuild);
+		return commit(worker, rebuild, ret_changed);
 	map_abort(worker->map);
 	return r;
-}
-
-/* Somebody's lease is over and the map cannot be written to say so: nobody stays in it
- * then.  Once is enough. */
-static void use_spare(struct map_worker *worker)
-{
-	struct map_identity in_place;
-
-	if (worker->now.is_withdrawn && map_identify(worker->map, &in_place) == 0 &&
-		map_identity_equal(&in_place, &worker->file))
-		return;
-	worker->has_spare = false; /* it may be gone even if that fails */
-	if (map_use_spare(worker->map) < 0)
-		return;
-	if (map_identify(worker->map, &worker->file) < 0)
-		worker->file = (struct map_identity){0};
-	worker->shuts_out = false;
-	worker->now.has_published = false; /* the next is a rebuild */
-	worker->now.is_withdrawn = true;
-	worker->now.entries = worker->access ? access_count(worker->access) : 0;
-}
-
-/* What is in place says nothing of this change. */
-static int give_up(struct map_worker *worker, int error)
-{
-	if (error != -ESTALE && worker->shuts_out)
-		use_spare(worker);
-	return error;
 }
 
 static void note_publication(struct map_worker *worker, struct moment start)
@@ -394,23 +368,22 @@ static int publish(struct map_worker *worker, struct config *config,
 	r = copy_rows(worker, &copy, &sequence, &rebuild);
 	worker->now.table_error = r < 0 ? r : 0;
 	if (r != 0)
-		return give_up(worker, r < 0 ? r : -EUCLEAN);
+		return map_fallback_fail(
+			worker, rows_have_end(&rows), r < 0 ? r : -EUCLEAN);
 	if (!rebuild && (map_identify(worker->map, &in_place) < 0 ||
 				!map_identity_equal(&in_place, &worker->file)))
 		return -ESTALE;
 	if (rebuild || rows.count > 0) {
-		r = write_map(worker, &rows, rebuild);
+		bool changed = false;
+
+		r = write_map(worker, &rows, rebuild, &changed);
 		worker->now.step = map_failed_step(worker->map);
-		if (r < 0) {
-			worker->shuts_out = worker->shuts_out || rows_have_end(&rows);
-			return give_up(worker, r);
-		}
-		worker->now.is_withdrawn = false;
-		if (worker->changed)
+		if (r < 0)
+			return map_fallback_fail(worker, rows_have_end(&rows), r);
+		if (changed)
 			note_publication(worker, copy.now);
 	}
-	worker->shuts_out = false;
-	worker->now.has_published = true;
+	map_fallback_recover(worker);
 	worker->now.sequence = sequence;
 	worker->now.ends_through = copy.now.boot_usec;
 	if (rebuild)
@@ -427,21 +400,10 @@ static int open_map(struct map_worker *worker)
 	return map_file_open(worker->settings.map, &worker->map);
 }
 
-static int withdraw(struct map_worker *worker)
-{
-	int r = map_file_withdraw(worker->map, worker->access);
-
-	worker->now.step = map_failed_step(worker->map);
-	worker->now.has_published = false;
-	if (r == 0)
-		(void)map_empty_replaced(worker->map, WITHDRAWAL_WAIT_MSEC);
-	return r;
-}
-
 /* For good.  What failed is tried again from the directory on: it may be another. */
 static int leave(struct map_worker *worker)
 {
-	int r = withdraw(worker);
+	int r = map_fallback_withdraw(worker);
 
 	if (r < 0)
 		worker->map = map_close(worker->map);
@@ -456,7 +418,7 @@ int map_publish(struct map_worker *worker, struct config *config, struct blocks 
 	if (r != -ESTALE)
 		return r;
 	(void)map_check(worker); /* tells what was found */
-	worker->shuts_out = true;
+	map_fallback_distrust(worker);
 	return publish(worker, config, blocks, true);
 }
 
@@ -473,15 +435,10 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 		return r;
 	worker->now.static_error = map_refresh_static(worker, &rebuild);
 	worker->now.has_static = worker->access != NULL;
-	if (rebuild)
-		worker->has_spare = false;
-	if (rebuild || why & (WAKE_ENDS | WAKE_REVOKED))
-		worker->shuts_out = true;
+	map_fallback_prepare(worker, why, rebuild);
 	rebuild = rebuild || why & WAKE_REPEAT;
-	if (!worker->has_spare) /* if not now, then with the next run */
-		worker->has_spare = map_file_make_spare(worker->map, worker->access) == 0;
 	if (why & WAKE_WITHDRAW)
-		return withdraw(worker);
+		return map_fallback_withdraw(worker);
 	if (why & WAKE_LEAVE)
 		return leave(worker);
 	if (why & WAKE_VERIFY)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "dracd/cleanup.h"
+#include "dracd/map_fallback.h"
 #include "dracd/map_file.h"
 #include "dracd/map_reader.h"
 #include "dracd/map_users.h"
@@ -140,7 +141,6 @@ static void note_warning(struct map_worker *worker, const char *found)
 /* What killed the reader could kill us: nothing of ours opens that file again. */
 static int forget_file(struct map_worker *worker)
 {
-	worker->now.has_published = false;
 	worker->map = map_close(worker->map);
 	return map_file_open(worker->settings.map, &worker->map);
 }
@@ -168,6 +168,7 @@ int map_verify_run(struct map_worker *worker, struct config *config,
 		note_warning(worker, "could not be read");
 	else
 		return r;
+	map_fallback_distrust(worker);
 	worker->needs_new_file = true; /* nobody but us has written it: it is damaged */
 	if (verified->result == MAP_VERIFIED_UNREADABLE)
 		r = forget_file(worker);

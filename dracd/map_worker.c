@@ -40,21 +40,38 @@ static uint64_t least_pause(const struct map_worker *worker, unsigned why)
 	return later(interval, rest);
 }
 
+/* When the next try is after a failure.  One that can put the spare in place of somebody
+ * does not wait that long; where nobody is in the map, or the spare is of no use, it
+ * would but fail again. */
+static uint64_t next_try(const struct map_worker *worker)
+{
+	uint64_t soon = clock_add(worker->retry_at - worker->retry_usec, RETRY_MIN_USEC);
+
+	if (worker->now.is_withdrawn)
+		return worker->retry_at;
+	if (worker->fresh & WAKE_REVOKED)
+		return 0;
+	if (worker->fresh & WAKE_ENDS && !worker->is_stuck && soon < worker->retry_at)
+		return soon;
+	return worker->retry_at;
+}
+
 /* The boot-clock time before which nothing is published for these reasons.  For somebody
  * who waits it is not later than he needs, as long as half of the time is left without
  * writing. */
 static uint64_t not_before(const struct map_worker *worker, unsigned why)
 {
 	uint64_t last = worker->now.published_boot_usec;
+	uint64_t retry_at = next_try(worker);
 	uint64_t usual, waited_for;
 
 	if (why & WAKE_WITHDRAW)
 		return 0;
 	if (why & (WAKE_REVOKED | WAKE_LEAVE))
-		return worker->retry_at;
+		return retry_at;
 	usual = clock_add(last, least_pause(worker, why));
 	waited_for = later(worker->due, clock_add(last, worker->usual_usec));
-	return later(worker->retry_at, usual < waited_for ? usual : waited_for);
+	return later(retry_at, usual < waited_for ? usual : waited_for);
 }
 
 static void wait_until(struct map_worker *worker, uint64_t boot_usec, uint64_t now)
@@ -92,7 +109,7 @@ static unsigned next_reason(struct map_worker *worker)
 		if (at <= now) {
 			unsigned why = worker->why;
 
-			worker->why = 0;
+			worker->why = worker->fresh = 0;
 			worker->due = UINT64_MAX;
 			return why;
 		}
@@ -139,8 +156,10 @@ static void run_check(struct map_worker *worker)
 		(void)map_empty_replaced(worker->map, 0);
 	found = map_check(worker);
 	pthread_mutex_lock(&worker->lock);
-	if (found)
-		worker->why |= WAKE_REBUILD | WAKE_ENDS;
+	if (!found)
+		return;
+	worker->why |= WAKE_REBUILD | WAKE_ENDS;
+	worker->fresh |= WAKE_ENDS;
 }
 
 /* How long the change that waited longest has waited.  After a failure it still waits. */
@@ -286,6 +305,7 @@ void map_worker_wake(struct map_worker *worker, unsigned why, uint64_t due,
 	worker->config = config_ref(config);
 	worker->blocks = blocks_ref(blocks);
 	worker->why |= why & ~(unsigned)(WAKE_RETRY | WAKE_ASKED);
+	worker->fresh |= why;
 	if (why & WAKE_CHANGES && worker->told == 0)
 		worker->told = clock_now().boot_usec;
 	if (why & WAKE_ASKED)

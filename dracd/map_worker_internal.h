@@ -15,6 +15,7 @@ struct map_worker {
 	pthread_mutex_t lock; /* over these */
 	pthread_cond_t wake, withdrawn;
 	unsigned why;
+	unsigned fresh; /* of these, what no run has been for yet */
 	uint64_t asked; /* how often somebody wanted to know the result */
 	uint64_t due;   /* boot clock: the earliest that somebody waits for */
 	uint64_t told;  /* boot clock: of the first change since the last run; 0: none */
@@ -35,7 +36,7 @@ struct map_worker {
 	bool needs_new_file;      /* that one cannot be written in place */
 	bool has_spare;           /* of the static rows as they are */
 	bool shuts_out;        /* what is not yet applied may end or shut out somebody */
-	bool changed;          /* the last run has written a new file */
+	bool is_stuck;         /* and could not: see map_fallback.c, which sets these */
 	struct expect *expect; /* to be filled by the next publication, or NULL */
 	uint64_t deletes;      /* since the last rebuild */
 	uint64_t usual_usec;   /* of a publication: the quicker of the last two */

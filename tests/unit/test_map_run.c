@@ -1,253 +1,124 @@
-/* What a map worker's run does when something fails: on the real map, of a table that the
- * test makes up. */
-#include "tests/unit/map_world.h"
-#include "tests/unit/unit.h"
+/* What stands in a map when a run of its worker fails: who has to be shut out is, by the
+ * spare if need be, and nobody else. */
+#include <fcntl.h>
 
-#include <errno.h>
+#include "tests/unit/map_run_world.h"
 
-#include "dracd/guard.h"
-#include "dracd/map_users.h"
-#include "dracd/map_verify.h"
-#include "dracd/map_worker_internal.h"
-
-/* ---- the table ---- */
-
-static unsigned leases; /* from 10.0.0.0 on */
-static int read_error;
-
-static struct lease lease_number(unsigned number)
+/* A rebuild in place got as far as the disk did, after a withdrawal: whoever it has let
+ * in is shut out again when his time has come. */
+static void half_a_rebuild_is_no_withdrawal(void **state)
 {
-	char text[32];
+	struct run *run = *state;
+	struct map_worker *worker = &run->worker;
 
-	snprintf(text, sizeof(text), "10.0.0.%u", number);
-	return (struct lease){.address = address_of(text)};
+	end_lease(run, 0);
+	assert_true(run_within(run, 0, WAKE_REVOKED) < 0);
+	assert_int_equal(rows_in_map(run), 0);
+	assert_true(worker->now.is_withdrawn);
+
+	assert_true(run_within(run, ROOM_FOR_5000, WAKE_REPEAT) < 0);
+	assert_in_range(rows_in_map(run), 1, LEASES - 2);
+	assert_false(worker->now.is_withdrawn);
+	/* he who has come in by it stays, whoever else cannot */
+	assert_true(run_within(run, ROOM_FOR_NONE, WAKE_CHANGES | WAKE_REPEAT) < 0);
+	assert_in_range(rows_in_map(run), 1, LEASES - 2);
+
+	end_lease(run, 1);
+	assert_true(run_within(run, ROOM_FOR_NONE, WAKE_REVOKED | WAKE_REPEAT) < 0);
+	assert_int_equal(rows_in_map(run), 0);
+	assert_true(worker->now.is_withdrawn);
+
+	assert_int_equal(run_within(run, RLIM_INFINITY, WAKE_REPEAT), 0);
+	assert_int_equal(rows_in_map(run), LEASES - 2);
+	assert_false(worker->now.is_withdrawn);
 }
 
-int table_reader_begin(struct table_reader *reader)
+/* What was asked for before a withdrawal is done by it: what comes into the map later is
+ * not taken out for that. */
+static void a_withdrawal_is_no_reason_for_another(void **state)
 {
-	(void)reader;
-	return 0;
-}
+	struct run *run = *state;
 
-void table_reader_end(struct table_reader *reader)
-{
-	(void)reader;
-}
-
-int table_read_position(
-	struct table_reader *reader, uint64_t *ret_sequence, uint64_t *ret_tail)
-{
-	(void)reader;
-	*ret_sequence = *ret_tail = 0;
-	return 0;
-}
-
-int table_each_lease(struct table_reader *reader,
-	int (*visit)(const struct lease *lease, void *context), void *context)
-{
-	int r = read_error;
-
-	(void)reader;
-	for (unsigned i = 0; i < leases && r == 0; i++) {
-		const struct lease lease = lease_number(i);
-
-		r = visit(&lease, context);
+	end_lease(run, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(run_within(run, 0, WAKE_REVOKED | WAKE_REPEAT) < 0);
+		assert_int_equal(rows_in_map(run), 0);
 	}
-	return r;
+	assert_true(run_within(run, ROOM_FOR_5000, WAKE_REVOKED | WAKE_REPEAT) < 0);
+	assert_in_range(rows_in_map(run), 1, LEASES - 2);
 }
 
-int table_each_change(struct table_reader *reader, uint64_t sequence,
-	int (*visit)(const struct address *key, void *context), void *context)
+static void a_spare_that_is_gone_is_made_again(void **state)
 {
-	const struct address newest = lease_number(leases - 1).address;
+	struct run *run = *state;
 
-	(void)reader;
-	(void)sequence;
-	return read_error ? read_error : visit(&newest, context);
+	assert_int_equal(unlink(run->spare), 0);
+	end_lease(run, 0);
+	assert_true(run_within(run, 0, WAKE_REVOKED) < 0);
+	assert_int_equal(rows_in_map(run), LEASES);
+	assert_true(run_within(run, ROOM_FOR_NONE, WAKE_REVOKED | WAKE_REPEAT) < 0);
+	assert_int_equal(rows_in_map(run), 0);
 }
 
-int table_each_expiry(struct table_reader *reader, const struct expiry *after,
-	int (*visit)(const struct expiry *row, void *context), void *context)
+/* All but the two pages that say where the others are. */
+static void damage_table(const struct run *run)
 {
-	(void)reader;
-	(void)after;
-	(void)visit;
-	(void)context;
-	return 0;
-}
+	char path[64];
+	struct stat status;
+	int file;
 
-int table_read_lease(
-	struct table_reader *reader, const struct address *key, struct lease *ret)
-{
-	(void)reader;
-	*ret = (struct lease){.address = *key};
-	return 0;
-}
+	snprintf(path, sizeof(path), "%s/data.mdb", run->world->path);
+	file = open(path, O_WRONLY);
+	assert_int_equal(fstat(file, &status), 0);
+	for (off_t page = 8192; page < status.st_size; page += 4096) {
+		const char nothing[4096] = {0};
 
-enum reason guard_admit(const struct rules *rules, const struct address *address,
-	const struct lease *lease, struct moment now)
-{
-	(void)rules;
-	(void)address;
-	(void)lease;
-	(void)now;
-	return REASON_OK;
-}
-
-bool map_shows_users(const struct map_config *map)
-{
-	(void)map;
-	return false;
-}
-
-/* ---- not of these tests ---- */
-
-int map_users_add(struct table_reader *reader, const struct lease *lease,
-	uint64_t boot_usec, struct text *text)
-{
-	(void)reader;
-	(void)lease;
-	(void)boot_usec;
-	(void)text;
-	abort();
-}
-
-int map_verify_run(struct map_worker *worker, struct config *config,
-	struct blocks *blocks, bool rebuild)
-{
-	(void)worker;
-	(void)config;
-	(void)blocks;
-	(void)rebuild;
-	abort();
-}
-
-/* ---- the worker ---- */
-
-static char path[64];
-static struct config config = {.mode = MODE_ENFORCE};
-static struct map_config map_config = {.name = path,
-	.type = MAP_RELAYHOSTS,
-	.keys = KEY_PLAIN,
-	.nul = NUL_NO,
-	.path = path,
-	.group = (gid_t)-1,
-	.mode = 0644};
-static struct map_worker worker;
-
-static int setup_worker(void **state)
-{
-	int r = setup_type(state, MAP_RELAYHOSTS);
-	struct world *world = *state;
-
-	world->map = map_close(world->map); /* the worker has its own */
-	snprintf(path, sizeof(path), "%s", world->path);
-	worker = (struct map_worker){.settings.map = &map_config};
-	leases = 0;
-	read_error = 0;
-	return r;
-}
-
-static int teardown_worker(void **state)
-{
-	worker.map = map_close(worker.map);
-	return teardown(state);
-}
-
-static int run(unsigned why)
-{
-	return map_run(&worker, why, &config, NULL);
-}
-
-static int count_row(const char *key, const char *value, void *context)
-{
-	unsigned *count = context;
-
-	(void)key;
-	(void)value;
-	++*count;
-	return 0;
-}
-
-static unsigned rows_in_place(const struct world *world)
-{
-	unsigned count = 0;
-
-	assert_int_equal(map_scan(&world->settings, count_row, &count), 0);
-	return count;
-}
-
-static void publish(const struct world *world, unsigned count)
-{
-	leases = count;
-	assert_int_equal(run(WAKE_REPEAT), 0);
-	assert_int_equal(rows_in_place(world), count);
-	assert_false(worker.now.is_withdrawn);
-}
-
-/* ---- the tests ---- */
-
-static void a_login_that_cannot_be_read_costs_nobody_his_place(void **state)
-{
-	publish(*state, 3);
-	leases = 4;
-	read_error = -ENOMEM;
-	assert_int_equal(run(WAKE_CHANGES), -ENOMEM);
-	assert_int_equal(run(WAKE_CHANGES | WAKE_REPEAT), -ENOMEM);
-	assert_int_equal(rows_in_place(*state), 3);
-	read_error = 0;
-	assert_int_equal(run(WAKE_CHANGES), 0);
-	assert_int_equal(rows_in_place(*state), 4);
-}
-
-/* An end is an end, whatever kept us from reading which. */
-static void an_end_that_cannot_be_read_withdraws(void **state)
-{
-	static const unsigned ends[] = {WAKE_ENDS, WAKE_REVOKED, WAKE_REBUILD};
-
-	for (size_t i = 0; i < COUNT(ends); i++) {
-		publish(*state, 3);
-		read_error = -ENOMEM;
-		assert_int_equal(run(ends[i]), -ENOMEM);
-		assert_int_equal(worker.now.table_error, -ENOMEM);
-		assert_int_equal(rows_in_place(*state), 0);
-		assert_true(worker.now.is_withdrawn);
-		read_error = 0;
+		assert_int_equal(
+			pwrite(file, nothing, sizeof(nothing), page), sizeof(nothing));
 	}
-	publish(*state, 3);
+	close(file);
 }
 
-/* Whoever took it away, or whatever failed when it was used: the next run makes another.
- */
-static void a_spare_that_is_lost_is_made_again(void **state)
+static void a_table_that_cannot_be_read_keeps_nobody_in(void **state)
 {
-	const struct world *world = *state;
-	char spare[80];
+	struct run *run = *state;
 
-	snprintf(spare, sizeof(spare), "%s/.m.spare", world->directory);
-	publish(world, 3);
-	assert_int_equal(unlink(spare), 0);
-	assert_int_equal(chmod(world->directory, 0775), 0);
-	assert_int_equal(run(WAKE_REVOKED), -EPERM);
-	assert_int_equal(rows_in_place(world), 3); /* there was no help */
-	assert_int_equal(chmod(world->directory, 0755), 0);
-	publish(world, 3);
-	assert_int_equal(chmod(world->directory, 0775), 0);
-	assert_int_equal(run(WAKE_REVOKED), -EPERM);
-	assert_int_equal(rows_in_place(world), 0);
-	assert_int_equal(chmod(world->directory, 0755), 0);
+	damage_table(run);
+	assert_true(run_within(run, RLIM_INFINITY, WAKE_CHANGES) < 0);
+	assert_int_equal(rows_in_map(run), LEASES);
+	assert_true(run_within(run, RLIM_INFINITY, WAKE_REVOKED | WAKE_REPEAT) < 0);
+	assert_true(run->worker.now.table_error < 0);
+	assert_int_equal(rows_in_map(run), 0);
 }
 
-#undef TEST
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup_worker, teardown_worker)
+/* It may let in anybody, as one that somebody else has changed. */
+static void a_map_that_turns_out_to_be_damaged_keeps_nobody_in(void **state)
+{
+	struct run *run = *state;
+	char program[64];
+	FILE *file;
+
+	snprintf(program, sizeof(program), "%s/drac-mapread", run->directory);
+	file = fopen(program, "w");
+	assert_true(fputs("#!/bin/sh\nexit 1\n", file) >= 0);
+	assert_int_equal(fchmod(fileno(file), 0700), 0);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(setenv("DRACD_LIBEXECDIR", run->directory, 1), 0);
+	assert_true(run_within(run, ROOM_FOR_NONE, WAKE_VERIFY) < 0);
+	assert_int_equal(run->worker.now.verified.result, MAP_VERIFIED_UNREADABLE);
+	assert_int_equal(rows_in_map(run), 0);
+	assert_true(run->worker.now.is_withdrawn);
+}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_login_that_cannot_be_read_costs_nobody_his_place),
-		TEST(an_end_that_cannot_be_read_withdraws),
-		TEST(a_spare_that_is_lost_is_made_again),
+		TEST(half_a_rebuild_is_no_withdrawal),
+		TEST(a_withdrawal_is_no_reason_for_another),
+		TEST(a_spare_that_is_gone_is_made_again),
+		TEST(a_table_that_cannot_be_read_keeps_nobody_in),
+		TEST(a_map_that_turns_out_to_be_damaged_keeps_nobody_in),
 	};
 
-	return cmocka_run_group_tests_name("map_run", tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

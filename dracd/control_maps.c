@@ -55,6 +55,12 @@ static void add_error(
 	else
 		snprintf(text, sizeof(text), "cannot read %s: %s", map->static_path,
 			strerror(-report->static_error));
+	if (!report->error && !report->has_static)
+		strncat(text,
+			report->has_old_static
+				? "; the map has the rows of its last good state, but no lease"
+				: "; the map has neither its rows nor any lease",
+			sizeof(text) - strlen(text) - 1);
 	line_add(line, "error", text);
 }
 

@@ -276,26 +276,42 @@ static int write_order(int pipe, const struct config *config, int order)
 
 /* ---- withdrawing ---- */
 
+static struct access *read_static(const struct map_config *config)
+{
+	struct access_problem problem = {0};
+	struct access *access;
+	int r;
+
+	if (!config->static_path)
+		return NULL;
+	r = access_read(config->static_path, &access, &problem);
+	if (r == 0)
+		return access;
+	if (problem.text)
+		log_message(LOG_ERR, "map %s: %s:%u: %s", config->name,
+			config->static_path, problem.line, problem.text);
+	else
+		log_errno(LOG_ERR, r, "map %s: cannot read %s", config->name,
+			config->static_path);
+	return NULL;
+}
+
 /* NULL: it is not withdrawn.  Whoever has the replaced file open is not told yet. */
 static struct map *withdraw_map(const struct map_config *config)
 {
-	struct access_problem problem = {0};
-	struct access *access = NULL;
+	struct access *access = read_static(config);
 	struct map *map = NULL;
 	int r;
 
-	if (config->static_path) {
-		r = access_read(config->static_path, &access, &problem);
-		if (r < 0)
-			log_errno(LOG_ERR, r,
-				"map %s: withdrawn without %s, as it cannot be read",
-				config->name, config->static_path);
-	}
 	r = map_file_open(config, &map);
 	if (r == 0) {
 		map_trust_published(map);
-		r = map_file_withdraw(map, access);
+		r = map_file_withdraw(config, map, access);
 	}
+	if (r >= 0 && map_file_lacks_static(config, access))
+		log_message(LOG_ERR, "map %s: withdrawn with %s of %s", config->name,
+			r == MAP_FILE_BARE ? "no row" : "the rows of the last good state",
+			config->static_path);
 	if (r < 0) {
 		log_errno(LOG_ERR, r, "map %s: cannot withdraw %s", config->name,
 			config->path);

@@ -85,13 +85,14 @@ struct copy {
 	struct expiry last;
 };
 
-/* While the static rows are unknown nobody is let in: one of them may be the REJECT that
- * matters. */
+static bool lacks_static(const struct map_worker *worker)
+{
+	return map_file_lacks_static(worker->settings.map, worker->access);
+}
+
 static bool is_admitted(const struct copy *copy, const struct lease *lease)
 {
-	const struct map_worker *worker = copy->worker;
-
-	if (worker->settings.map->static_path && !worker->access)
+	if (lacks_static(copy->worker))
 		return false;
 	return copy->rules.config->mode == MODE_ENFORCE &&
 	       guard_admit(&copy->rules, &lease->address, lease, copy->now) == REASON_OK;
@@ -121,8 +122,12 @@ static int copy_lease(const struct lease *lease, void *context)
  * that has a lease, its keys are put again. */
 static int add_end(struct copy *copy, const struct address *key)
 {
-	int r = rows_add(copy->rows, key, false);
+	int r;
 
+	if (lacks_static(
+		    copy->worker)) /* no lease is in the map, but a row of this key */
+		return 0;
+	r = rows_add(copy->rows, key, false);
 	if (copy->worker->settings.map->keys != KEY_POSTFIX || address_is_host(key) ||
 		address_is_ipv4(key))
 		return r;
@@ -297,6 +302,8 @@ static int write_map(struct map_worker *worker, struct rows *rows, bool rebuild)
 	worker->changed = false;
 	if (rebuild) {
 		worker->now.unexpressed = 0;
+		if (lacks_static(worker))
+			return map_restore_static(worker);
 		r = begin_rebuild(worker);
 		if (r == 0)
 			r = map_file_put_static(worker->map, worker->access);
@@ -423,13 +430,14 @@ static int open_map(struct map_worker *worker)
 
 static int withdraw(struct map_worker *worker)
 {
-	int r = map_file_withdraw(worker->map, worker->access);
+	int r = map_file_withdraw(worker->settings.map, worker->map, worker->access);
 
 	worker->now.step = map_failed_step(worker->map);
 	worker->now.has_published = false;
-	if (r == 0)
-		(void)map_empty_replaced(worker->map, WITHDRAWAL_WAIT_MSEC);
-	return r;
+	if (r < 0)
+		return r;
+	(void)map_empty_replaced(worker->map, WITHDRAWAL_WAIT_MSEC);
+	return 0;
 }
 
 /* For good.  What failed is tried again from the directory on: it may be another. */
@@ -472,7 +480,9 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 	if (rebuild || why & (WAKE_ENDS | WAKE_REVOKED))
 		worker->shuts_out = true;
 	rebuild = rebuild || why & WAKE_REPEAT;
-	if (!worker->has_spare) /* if not now, then with the next run */
+	/* if not now, then with the next run; one with the static rows as they were last
+	 * good is kept */
+	if (!worker->has_spare && !lacks_static(worker))
 		worker->has_spare = map_file_make_spare(worker->map, worker->access) == 0;
 	if (why & WAKE_WITHDRAW)
 		return withdraw(worker);

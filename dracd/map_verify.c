@@ -152,7 +152,10 @@ int map_verify_run(struct map_worker *worker, struct config *config,
 	worker->expect = &expect;
 	r = map_publish(worker, config, blocks, rebuild);
 	worker->expect = NULL;
-	if (r == 0)
+	if (r == 0 && map_file_lacks_static(worker->settings.map, worker->access))
+		snprintf(verified->text, sizeof(verified->text),
+			"its static file has not been read");
+	else if (r == 0)
 		verify(worker, &expect);
 	expect_done(&expect);
 	if (verified->result == MAP_VERIFIED_DIFFERENT)

@@ -57,6 +57,9 @@ int map_publish(struct map_worker *worker, struct config *config, struct blocks 
 int map_refresh_static(struct map_worker *worker, bool *rebuild)
 	__attribute__((warn_unused_result));
 
+/* A rebuild while the static file has never been read: see map_file_restore(). */
+int map_restore_static(struct map_worker *worker) __attribute__((warn_unused_result));
+
 /* Looks whether the file in place is the one that was published; if not, true, and
  * worker->now tells what was found. */
 bool map_check(struct map_worker *worker);

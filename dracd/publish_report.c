@@ -24,10 +24,13 @@ static void log_static_failure(const struct watched *map)
 {
 	const struct map_report *report = &map->report;
 	const char *then =
-		report->has_static
-			? "the rows of its last good state stay"
-			: "it has never been read, so the map has neither its rows nor any lease";
+		"it has never been read, so the map has neither its rows nor any lease";
 
+	if (report->has_static)
+		then = "the rows of its last good state stay";
+	else if (report->has_old_static)
+		then = "it has not been read since dracd was started, so the map has the rows "
+		       "of its last good state, but no lease";
 	if (report->static_problem)
 		log_message(LOG_ERR, "map %s: %s:%u: %s; %s", map->map->name,
 			map->map->static_path, report->static_line,

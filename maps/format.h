@@ -30,6 +30,10 @@ enum map_style {
 	MAP_IN_PLACE, /* what is published is changed, its readers being locked out */
 };
 
+enum {
+	MAP_MAGIC_AT = 12,
+};
+
 /* What a writer works on; the strings and descriptors last as long as it does. */
 struct map_work {
 	const char *path; /* the file to write: empty, or the copy, or the published one
@@ -45,6 +49,9 @@ struct map_format {
 	enum map_style style;
 	bool has_no_values; /* a row is a key, and nothing else */
 	bool is_text;       /* no trailing NUL, no control characters */
+	/* At MAP_MAGIC_AT in each file, in this machine's byte order; 0: no file of
+	 * another type has the same name. */
+	uint32_t magic;
 
 	int (*open)(const struct map_format *format, const struct map_work *work,
 		void **ret_writer);

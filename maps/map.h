@@ -161,10 +161,16 @@ void map_trust_published(struct map *map);
  * when the disk is full. */
 int map_commit_spare(struct map *map) __attribute__((warn_unused_result));
 
-/* Puts the spare in the place of what is published; it is used up by that.  Needs no room
- * on the disk, and is done in a directory, too, that others can write to by now.  A
- * change in progress is aborted.  -ENOENT: there is none. */
+/* Puts the spare in the place of what is published.  Needs no room on the disk, and is
+ * done in a directory, too, that others can write to by now; it is used up by that,
+ * unless there is room for a copy of it.  A change in progress is aborted.  -ENOENT:
+ * there is none; -EPERM: it is not ours alone, or of another type. */
 int map_use_spare(struct map *map) __attribute__((warn_unused_result));
+
+/* Publishes a copy of the spare, without opening it with the format's library; *ret is
+ * the new file.  -ENOENT: there is none that could be used. */
+int map_restore_spare(struct map *map, struct map_identity *ret)
+	__attribute__((warn_unused_result));
 
 /* Drops the change in progress, if any, and its temporary file. */
 void map_abort(struct map *map);

@@ -290,17 +290,24 @@ int replacement_commit(struct replacement *replacement,
 	return r;
 }
 
-/* Only what nobody else could have written is put in place. */
-static int check_spare(int directory, const char *spare)
+int replace_open_spare(int directory, const char *spare, int *ret)
 {
 	struct stat status;
+	int file, r = replace_open_current(directory, spare, &file);
 
-	if (fstatat(directory, spare, &status, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	if (!S_ISREG(status.st_mode) || status.st_uid != geteuid() ||
-		status.st_size == 0 || (status.st_mode & (S_IWGRP | S_IWOTH)))
-		return -EPERM;
-	return 0;
+	if (r < 0)
+		return r;
+	/* only what nobody else could have written is put in place */
+	if (fstat(file, &status) < 0)
+		r = -errno;
+	else if (status.st_uid != geteuid() || status.st_size == 0 ||
+		 (status.st_mode & (S_IWGRP | S_IWOTH)))
+		r = -EPERM;
+	if (r < 0)
+		close(file);
+	else
+		*ret = file;
+	return r;
 }
 
 int replace_by_spare(int directory, const char *spare, const char *name, bool touch,
@@ -309,10 +316,7 @@ int replace_by_spare(int directory, const char *spare, const char *name, bool to
 	int replaced = -1;
 	int r;
 
-	*ret_step = "open the spare of";
-	r = check_spare(directory, spare);
-	if (r < 0)
-		return r;
+	*ret_step = "open";
 	r = replace_open_current(directory, name, &replaced);
 	if (r < 0 && r != -ENOENT)
 		return r;

@@ -40,7 +40,11 @@ static const char *compare_file(const struct map_worker *worker, const char *pat
 	if (!S_ISREG(status.st_mode))
 		return "was replaced by what is no file";
 	found = (struct map_identity){
-		status.st_dev, status.st_ino, status.st_size, status.st_ctim};
+		.device = status.st_dev,
+		.inode = status.st_ino,
+		.size = status.st_size,
+		.changed = status.st_ctim,
+	};
 	if (map_identity_equal(&found, wanted))
 		return NULL;
 	if (found.device != wanted->device || found.inode != wanted->inode)

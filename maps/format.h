@@ -97,6 +97,10 @@ bool map_can_hold(const struct map_format *format, const char *text);
  * stores what has become of the file. */
 int map_check_identity(int file, const struct map_identity *expected)
 	__attribute__((warn_unused_result));
+/* The same, of a file that is replaced: whoever gave it another mode, name or attribute
+ * has not damaged it. */
+int map_check_content(int file, const struct map_identity *expected)
+	__attribute__((warn_unused_result));
 struct map_identity map_identity_of(const struct stat *status);
 int map_identify_file(int file, struct map_identity *ret)
 	__attribute__((warn_unused_result));

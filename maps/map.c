@@ -350,16 +350,30 @@ int map_open_replaced(const struct map *map)
 	if (!map->format->empty ||
 		replace_open_current(map->directory, map->name, &file) < 0)
 		return -1;
-	if (map_check_identity(file, &map->known) == 0)
+	if (map_check_content(file, &map->known) == 0)
 		return file;
 	close(file);
 	return -1;
+}
+
+/* The name may still be its own, if the replacement has failed. */
+static bool is_replaced(const struct map *map, int file)
+{
+	struct stat status, named;
+
+	return fstat(file, &status) == 0 &&
+	       (fstatat(map->directory, map->name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+		       named.st_dev != status.st_dev || named.st_ino != status.st_ino);
 }
 
 void map_keep_replaced(struct map *map, int file)
 {
 	if (file < 0)
 		return;
+	if (!is_replaced(map, file)) {
+		close(file);
+		return;
+	}
 	replaced_keep(&map->replaced, file);
 	empty_replaced(map);
 }

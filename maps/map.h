@@ -52,6 +52,7 @@ struct map_identity {
 	uint64_t inode;
 	int64_t size;
 	struct timespec changed; /* st_ctim */
+	struct timespec written; /* st_mtim: not part of which file it is */
 };
 
 /* What a change did to the rows; of a rebuild all are added.  Those that were as wanted

@@ -25,7 +25,7 @@ void replaced_keep(struct replaced *replaced, int file)
 {
 	struct stat status;
 
-	if (fstat(file, &status) < 0 || status.st_nlink > 0) {
+	if (fstat(file, &status) < 0) {
 		close(file);
 		return;
 	}
@@ -40,8 +40,12 @@ static bool empty_file(
 	struct replaced_file *file, const struct map_format *format, unsigned wait_msec)
 {
 	char path[PATH_SIZE];
+	struct stat status;
 	int r;
 
+	/* nobody finds it by name any more who needs to be kept from reading it */
+	if (fstat(file->file, &status) == 0 && !(status.st_mode & S_IWUSR))
+		(void)fchmod(file->file, S_IRUSR | S_IWUSR);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file->file);
 	r = format->empty(path, &file->identity, wait_msec);
 	return r == 0 || r == -ESTALE || r == -EBADMSG;

@@ -25,7 +25,8 @@ struct replaced {
 	unsigned count;
 };
 
-/* Takes over a file that is open for reading; if it was not replaced it is closed. */
+/* Takes over a file that is open for reading and was replaced.  It may have a name still,
+ * of someone who keeps old ones: that is no reason to leave it as it is. */
 void replaced_keep(struct replaced *replaced, int file);
 
 /* Tries to empty all, waiting for their readers so long altogether.  True: none is left.

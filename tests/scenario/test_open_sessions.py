@@ -119,6 +119,27 @@ class OpenSessions(Case):
             self.session = self.open_session()
             self.assertEqual(self.session.value(BOB), "OK")
 
+    def test_file_that_root_has_touched(self):
+        """As a backup by hard links does, or an administrator who changes its mode."""
+        def touch_none(_):
+            pass
+
+        def link(path):
+            os.link(path, f"{path}.kept")
+
+        for touch in (lambda path: os.chmod(path, 0o640), lambda path: os.chmod(path, 0o400), link, touch_none):
+            self.login(LATER)
+            session = self.open_session()
+            self.assertEqual(session.value(LATER), "OK")
+            touch(self.map())
+            self.assertIn("maps_late=0", self.dracd.control(f"revoke address={LATER} hold_ms=1")[-1])
+            self.dracd.wait_for(lambda: session.value(LATER) == "-", "the open session to refuse")
+        os.chmod(self.map(), 0o640)
+        session = self.open_session()
+        self.dracd.stop()
+        self.assertEqual(session.value(BOB), "-")
+        self.assertEqual(self.open_session().value(BOB), "-")
+
     def lock(self, name="postfix"):
         """As one who is in the middle of a lookup, and stays there until the file is closed."""
         held = open(self.map(name), "rb")

@@ -135,6 +135,55 @@ static void check_file(const struct check *check, const struct map_config *map)
 			"static: only a map with keys = access merges a static file");
 }
 
+/* One path, or two of one file that is there. */
+static bool is_same(const char *a, const char *b)
+{
+	struct stat a_status, b_status;
+
+	return strcmp(a, b) == 0 || (stat(a, &a_status) == 0 && stat(b, &b_status) == 0 &&
+					    a_status.st_dev == b_status.st_dev &&
+					    a_status.st_ino == b_status.st_ino);
+}
+
+static bool is_own_file(const char *file, const char *state_directory)
+{
+	static const char *const names[] = {"blocks", "lock", "running"};
+	_cleanup_(free_pointer) char *parent = strdup(file);
+	char *slash = parent ? strrchr(parent, '/') : NULL;
+	bool is_own = false;
+
+	if (!slash)
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		is_own = is_own || strcmp(slash + 1, names[i]) == 0;
+	slash[slash == parent] = '\0';
+	return is_own && is_same(parent, state_directory);
+}
+
+/* What the administrator writes, or dracd for itself, must not be replaced by a map. */
+static void check_others(
+	const struct check *check, const struct map_config *map, const char *file)
+{
+	const struct config *config = check->config;
+	const struct source *source = check->source;
+
+	for (size_t i = 0; i < config->map_count; i++)
+		if (config->maps[i].static_path &&
+			is_same(file, config->maps[i].static_path))
+			config_complain(check, SCOPE_MAP, map->name, false,
+				"path: %s is the static file of map %s", file,
+				config->maps[i].name);
+	for (size_t i = 0; i < source->place_count; i++)
+		if (is_same(file, source->places[i].file)) {
+			config_complain(check, SCOPE_MAP, map->name, false,
+				"path: %s is part of this configuration", file);
+			break;
+		}
+	if (config->state_directory && is_own_file(file, config->state_directory))
+		config_complain(check, SCOPE_MAP, map->name, false,
+			"path: %s is a file of dracd's own", file);
+}
+
 bool config_same_file(const struct map_config *a, const struct map_config *b)
 {
 	_cleanup_(free_pointer) char *a_file = NULL, *b_file = NULL;
@@ -214,7 +263,14 @@ void config_check_maps(struct config *config, const struct check *check)
 	struct map_config *maps = config->maps;
 
 	for (size_t i = 0; i < config->map_count; i++) {
+		_cleanup_(free_pointer) char *file = NULL;
+
 		check_map(check, &maps[i]);
+		if (asprintf(&file, "%s%s", maps[i].path, map_type_suffix(maps[i].type)) <
+			0)
+			file = NULL;
+		if (file)
+			check_others(check, &maps[i], file);
 		for (size_t j = 0; j < i; j++)
 			if (config_same_file(&maps[i], &maps[j]))
 				config_complain(check, SCOPE_MAP, maps[i].name, false,

@@ -98,10 +98,13 @@ int map_file_withdraw(
 	const struct map_config *config, struct map *map, const struct access *access)
 {
 	struct map_identity identity;
-	int r = map_file_lacks_static(config, access)
-			? map_file_restore(map, &identity)
-			: publish_static(map, access, &identity);
+	int r;
 
+	if (map_is_foreign(map))
+		return 0;
+	r = map_file_lacks_static(config, access)
+		    ? map_file_restore(map, &identity)
+		    : publish_static(map, access, &identity);
 	if (r < 0 && map_use_spare(map) == 0)
 		return 0;
 	return r;

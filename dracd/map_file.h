@@ -39,7 +39,8 @@ int map_file_restore(struct map *map, struct map_identity *ret)
 	__attribute__((warn_unused_result));
 
 /* Publishes the static rows of access alone, or as map_file_restore() if they are
- * lacking; if they cannot be written, the spare. */
+ * lacking; if they cannot be written, the spare.  What is foreign has no lease in it, and
+ * is left as it is. */
 int map_file_withdraw(const struct map_config *config, struct map *map,
 	const struct access *access) __attribute__((warn_unused_result));
 

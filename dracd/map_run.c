@@ -480,14 +480,13 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 	if (rebuild || why & (WAKE_ENDS | WAKE_REVOKED))
 		worker->shuts_out = true;
 	rebuild = rebuild || why & WAKE_REPEAT;
-	/* if not now, then with the next run; one with the static rows as they were last
-	 * good is kept */
-	if (!worker->has_spare && !lacks_static(worker))
-		worker->has_spare = map_file_make_spare(worker->map, worker->access) == 0;
+	r = map_prepare_spare(worker);
 	if (why & WAKE_WITHDRAW)
 		return withdraw(worker);
 	if (why & WAKE_LEAVE)
 		return leave(worker);
+	if (r < 0)
+		return r;
 	if (why & WAKE_VERIFY)
 		return map_verify_run(worker, config, blocks, rebuild);
 	return map_publish(worker, config, blocks, rebuild);

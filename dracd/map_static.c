@@ -1,4 +1,5 @@
-/* The static file of a map, which the administrator writes. */
+/* What of a map the administrator writes, and what is kept of it: its static file, the
+ * spare, and a list of his own that stands in its place. */
 #include <errno.h>
 
 #include "dracd/map_file.h"
@@ -36,6 +37,21 @@ int map_refresh_static(struct map_worker *worker, bool *rebuild)
 	worker->access = access;
 	worker->access_status = status;
 	*rebuild = true;
+	return 0;
+}
+
+int map_prepare_spare(struct map_worker *worker)
+{
+	if (worker->has_spare)
+		return 0;
+	if (map_is_foreign(worker->map)) {
+		worker->now.step =
+			"overwrite what dracd has not written (move it away first)";
+		return -EEXIST;
+	}
+	/* one with the static rows as they were last good is kept */
+	if (!map_file_lacks_static(worker->settings.map, worker->access))
+		worker->has_spare = map_file_make_spare(worker->map, worker->access) == 0;
 	return 0;
 }
 

@@ -57,6 +57,10 @@ int map_publish(struct map_worker *worker, struct config *config, struct blocks 
 int map_refresh_static(struct map_worker *worker, bool *rebuild)
 	__attribute__((warn_unused_result));
 
+/* Makes the spare, if there is none of the static rows as they are; if not now, then with
+ * the next run.  -EEXIST: nothing is to be written, as what is in place is foreign. */
+int map_prepare_spare(struct map_worker *worker) __attribute__((warn_unused_result));
+
 /* A rebuild while the static file has never been read: see map_file_restore(). */
 int map_restore_static(struct map_worker *worker) __attribute__((warn_unused_result));
 

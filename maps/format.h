@@ -47,8 +47,9 @@ struct map_work {
 struct map_format {
 	int variant; /* the format's own */
 	enum map_style style;
-	bool has_no_values; /* a row is a key, and nothing else */
-	bool is_text;       /* no trailing NUL, no control characters */
+	bool has_no_values;     /* a row is a key, and nothing else */
+	bool is_text;           /* no trailing NUL, no control characters */
+	const char *first_line; /* of each file; NULL: none is known by it */
 	/* At MAP_MAGIC_AT in each file, in this machine's byte order; 0: no file of
 	 * another type has the same name. */
 	uint32_t magic;

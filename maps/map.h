@@ -168,6 +168,10 @@ int map_commit_spare(struct map *map) __attribute__((warn_unused_result));
  * there is none; -EPERM: it is not ours alone, or of another type. */
 int map_use_spare(struct map *map) __attribute__((warn_unused_result));
 
+/* True if a text stands in the map's place that we have not written: it does not begin as
+ * ours do, and there is no spare, which is made before the first publication. */
+bool map_is_foreign(const struct map *map);
+
 /* Publishes a copy of the spare, without opening it with the format's library; *ret is
  * the new file.  -ENOENT: there is none that could be used. */
 int map_restore_spare(struct map *map, struct map_identity *ret)

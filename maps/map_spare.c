@@ -1,6 +1,8 @@
 /* The spare of a map: a whole file beside it, which was made while all was well. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "maps/map_internal.h"
@@ -88,6 +90,32 @@ int map_restore_spare(struct map *map, struct map_identity *ret)
 		*ret = map->identity;
 	map_abort(map);
 	return r;
+}
+
+static bool begins_as_ours(const struct map *map, int file)
+{
+	char begin[128];
+	const size_t length = strlen(map->format->first_line);
+	ssize_t got = pread(file, begin, sizeof(begin), 0);
+
+	return got == 0 || (got >= (ssize_t)length &&
+				   memcmp(begin, map->format->first_line, length) == 0);
+}
+
+bool map_is_foreign(const struct map *map)
+{
+	char name[NAME_MAX + 1];
+	struct stat status;
+	bool is_foreign;
+	int file;
+
+	if (!map->format->first_line || spare_name(map, name) < 0 ||
+		fstatat(map->directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 ||
+		replace_open_current(map->directory, map->name, &file) < 0)
+		return false;
+	is_foreign = !begins_as_ours(map, file);
+	close(file);
+	return is_foreign;
 }
 
 /* The spare, which has been put in place, is made again, if there is room.  (A link would

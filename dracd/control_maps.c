@@ -18,9 +18,15 @@ static bool was_found(const struct map_report *report)
 	       clock_now().boot_usec - report->found_boot_usec < FOUND_USEC;
 }
 
+static bool was_given_up(const struct map_report *report)
+{
+	return report->given_up_count > 0 &&
+	       clock_now().boot_usec - report->given_up_boot_usec < FOUND_USEC;
+}
+
 static enum map_state map_state(const struct map_report *report)
 {
-	if (report->error || report->static_error)
+	if (report->error || report->static_error || was_given_up(report))
 		return MAP_STATE_ERROR;
 	if (report->unexpressed > 0 || was_found(report))
 		return MAP_STATE_WARNING;
@@ -52,10 +58,15 @@ static void add_error(
 	else if (report->static_problem)
 		snprintf(text, sizeof(text), "%s:%u: %s", map->static_path,
 			report->static_line, report->static_problem);
-	else
+	else if (report->static_error)
 		snprintf(text, sizeof(text), "cannot read %s: %s", map->static_path,
 			strerror(-report->static_error));
-	if (!report->error && !report->has_static)
+	else
+		snprintf(text, sizeof(text),
+			"%llu replaced files cannot be emptied: sessions that have one open "
+			"see its leases until they end",
+			(unsigned long long)report->given_up_count);
+	if (!report->error && report->static_error && !report->has_static)
 		strncat(text,
 			report->has_old_static
 				? "; the map has the rows of its last good state, but no lease"

@@ -90,3 +90,14 @@ bool map_check(struct map_worker *worker)
 	worker->now.has_published = false;
 	return true;
 }
+
+void map_note_given_up(struct map_worker *worker)
+{
+	const uint64_t count = worker->map ? map_given_up(worker->map) : 0;
+
+	if (count > worker->given_up) {
+		worker->now.given_up_count += count - worker->given_up;
+		worker->now.given_up_boot_usec = clock_now().boot_usec;
+	}
+	worker->given_up = count;
+}

@@ -436,7 +436,8 @@ static int withdraw(struct map_worker *worker)
 	worker->now.has_published = false;
 	if (r < 0)
 		return r;
-	(void)map_empty_replaced(worker->map, WITHDRAWAL_WAIT_MSEC);
+	if (!map_empty_replaced(worker->map, WITHDRAWAL_WAIT_MSEC))
+		map_give_up_replaced(worker->map);
 	return 0;
 }
 

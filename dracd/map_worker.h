@@ -68,6 +68,8 @@ struct map_report {
 	const char *found;    /* what someone else has done to the file last, static */
 	uint64_t found_count; /* how often */
 	uint64_t found_boot_usec;
+	uint64_t given_up_count; /* replaced files that have rows still */
+	uint64_t given_up_boot_usec;
 	struct map_verified verified;
 };
 

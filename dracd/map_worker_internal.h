@@ -37,6 +37,7 @@ struct map_worker {
 	bool shuts_out;        /* what is not yet applied may end or shut out somebody */
 	bool changed;          /* the last run has written a new file */
 	struct expect *expect; /* to be filled by the next publication, or NULL */
+	uint64_t given_up;     /* of map_given_up(), counted */
 	uint64_t deletes;      /* since the last rebuild */
 	uint64_t usual_usec;   /* of a publication: the quicker of the last two */
 	uint64_t retry_usec;
@@ -67,5 +68,8 @@ int map_restore_static(struct map_worker *worker) __attribute__((warn_unused_res
 /* Looks whether the file in place is the one that was published; if not, true, and
  * worker->now tells what was found. */
 bool map_check(struct map_worker *worker);
+
+/* Counts the replaced files that have been given up since the last time. */
+void map_note_given_up(struct map_worker *worker);
 
 #endif

@@ -407,10 +407,16 @@ uint64_t publisher_ends_through(const struct publisher *publisher)
 /* True if the map is withdrawn. */
 static bool withdraw(struct watched *map)
 {
+	bool is_withdrawn;
+	uint64_t before;
+
 	if (!map->worker)
 		return true;
+	before = map->report.given_up_count;
 	publisher_unwatch(map);
-	if (map_worker_withdraw(map->worker, &map->report))
+	is_withdrawn = map_worker_withdraw(map->worker, &map->report);
+	publisher_log_given_up(map, before);
+	if (is_withdrawn)
 		return true;
 	publisher_log_failure(map);
 	return false;

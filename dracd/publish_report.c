@@ -113,6 +113,16 @@ static void log_found(const struct watched *map)
 		report->error ? "to be rebuilt" : "rebuilt");
 }
 
+void publisher_log_given_up(const struct watched *map, uint64_t before)
+{
+	if (map->report.given_up_count != before)
+		log_message(LOG_ERR,
+			"map %s: %llu replaced files of it cannot be emptied: a session that "
+			"has one open sees its leases until it ends",
+			map->map->name,
+			(unsigned long long)(map->report.given_up_count - before));
+}
+
 void publisher_take_report(struct watched *map)
 {
 	struct map_report old = map->report;
@@ -124,6 +134,7 @@ void publisher_take_report(struct watched *map)
 		log_found(map);
 		publisher_watch_again(map);
 	}
+	publisher_log_given_up(map, old.given_up_count);
 	if (map->report.verified.count != old.verified.count)
 		log_verified(map);
 	if (map->report.error && (map->report.error != old.error ||

@@ -120,6 +120,16 @@ bool map_empty_replaced(struct map *map, unsigned wait_msec)
 	return replaced_empty(&map->replaced, map->format, wait_msec);
 }
 
+void map_give_up_replaced(struct map *map)
+{
+	replaced_give_up(&map->replaced);
+}
+
+uint64_t map_given_up(const struct map *map)
+{
+	return map->replaced.given_up;
+}
+
 void map_trust_published(struct map *map)
 {
 	map->is_trusting = true;
@@ -133,7 +143,7 @@ struct map *map_close(struct map *map)
 		return NULL;
 	map_abort(map);
 	empty_replaced(map);
-	replaced_done(&map->replaced);
+	replaced_give_up(&map->replaced);
 	if (map->directory >= 0)
 		close(map->directory);
 	free(map->directory_path);

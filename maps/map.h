@@ -153,6 +153,13 @@ int map_commit(struct map *map, struct map_identity *ret, struct map_counts *ret
  * too, and waits for such readers, so long altogether; false: a file has rows still. */
 bool map_empty_replaced(struct map *map, unsigned wait_msec);
 
+/* Gives up those that have rows still. */
+void map_give_up_replaced(struct map *map);
+
+/* How many have been given up: too many were locked, or somebody else has written to
+ * them. Whoever has one open sees its rows until he closes it. */
+uint64_t map_given_up(const struct map *map);
+
 /* For who has published nothing before: takes the file in place, if any, for ours.
  * Should it be damaged, emptying it may crash, so once replaced it is left to
  * map_empty_replaced() alone, in a process of its own. */

@@ -156,6 +156,23 @@ class OpenSessions(Case):
         self.dracd.wait_for(lambda: self.session.value(BOB) == "-", "the old file to be emptied, without a change")
         self.assertEqual(self.open_session().value(BOB), "OK")
 
+    def test_one_that_is_given_up_is_an_error(self):
+        def given_up(count):
+            return f"map postfix: {count} replaced files of it cannot be emptied"
+
+        for number in range(5):
+            self.assertNotIn(given_up(1), self.dracd.text())
+            self.assertIn("state=ok", self.dracd.control("maps name=postfix")[0])
+            self.lock()
+            self.login(f"203.0.113.{number + 20}")
+        self.dracd.wait_for_log(given_up(1))
+        self.assertEqual(self.session.value(BOB), "OK")
+        self.assertIn("state=error error=1%20replaced%20files%20cannot%20be%20emptied",
+                      self.dracd.control("maps name=postfix")[0])
+        self.assertIn("state=critical", "\n".join(self.dracd.control("status")))
+        self.dracd.stop()
+        self.dracd.wait_for_log(given_up(4))
+
     def test_four_that_are_locked_hold_the_guardian_up_once(self):
         names = ("a", "b", "c", "d", "postfix")
         self.configure(names=names)

@@ -1,5 +1,6 @@
 /* What must hold between the options of a map: which MTA reads what, and what would break
  * it. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,9 +162,9 @@ static bool is_own_file(const char *file, const char *state_directory)
 }
 
 /* What the administrator writes, or dracd for itself, must not be replaced by a map. */
-static void check_others(
-	const struct check *check, const struct map_config *map, const char *file)
+static void check_others(const struct check *check, const struct map_config *map)
 {
+	const char *file = map->file;
 	const struct config *config = check->config;
 	const struct source *source = check->source;
 
@@ -184,15 +185,18 @@ static void check_others(
 			"path: %s is a file of dracd's own", file);
 }
 
-bool config_same_file(const struct map_config *a, const struct map_config *b)
+int config_name_files(struct config *config)
 {
-	_cleanup_(free_pointer) char *a_file = NULL, *b_file = NULL;
+	for (size_t i = 0; i < config->map_count; i++) {
+		struct map_config *map = &config->maps[i];
 
-	if (asprintf(&a_file, "%s%s", a->path, map_type_suffix(a->type)) < 0)
-		a_file = NULL;
-	if (asprintf(&b_file, "%s%s", b->path, map_type_suffix(b->type)) < 0)
-		b_file = NULL;
-	return a_file && b_file && strcmp(a_file, b_file) == 0;
+		if (asprintf(&map->file, "%s%s", map->path, map_type_suffix(map->type)) <
+			0) {
+			map->file = NULL;
+			return -ENOMEM;
+		}
+	}
+	return 0;
 }
 
 /* ---- what suits the readers ---- */
@@ -263,16 +267,10 @@ void config_check_maps(struct config *config, const struct check *check)
 	struct map_config *maps = config->maps;
 
 	for (size_t i = 0; i < config->map_count; i++) {
-		_cleanup_(free_pointer) char *file = NULL;
-
 		check_map(check, &maps[i]);
-		if (asprintf(&file, "%s%s", maps[i].path, map_type_suffix(maps[i].type)) <
-			0)
-			file = NULL;
-		if (file)
-			check_others(check, &maps[i], file);
+		check_others(check, &maps[i]);
 		for (size_t j = 0; j < i; j++)
-			if (config_same_file(&maps[i], &maps[j]))
+			if (strcmp(maps[i].file, maps[j].file) == 0)
 				config_complain(check, SCOPE_MAP, maps[i].name, false,
 					"path is that of map %s", maps[j].name);
 	}

@@ -1,6 +1,5 @@
 /* "maps", and what "status" says of maps. */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -118,7 +117,6 @@ static void send_map(struct session *session, size_t index)
 	const struct map_report *report = publisher_report(core->publisher, index);
 	enum map_state state = map_state(report);
 	uint64_t now = clock_now().boot_usec;
-	char file[PATH_MAX];
 	struct line line;
 
 	line_init(&line, "map");
@@ -127,8 +125,7 @@ static void send_map(struct session *session, size_t index)
 	line_add(&line, "keys", key_form_name(map->keys));
 	line_add(&line, "nul", map->nul == NUL_YES ? "yes" : "no");
 	line_add(&line, "path", map->path);
-	snprintf(file, sizeof(file), "%s%s", map->path, map_type_suffix(map->type));
-	line_add(&line, "file", file);
+	line_add(&line, "file", map->file);
 	line_add_number(&line, "entries", report->entries);
 	if (report->published_boot_usec)
 		line_add_number(&line, "published_ago_ms",

@@ -5,7 +5,7 @@
  * time: a directory that was replaced shows as another file.  The file is not opened.
  */
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -60,16 +60,14 @@ static const char *compare_file(const struct map_worker *worker, const char *pat
 static const char *find_difference(const struct map_worker *worker)
 {
 	const struct map_config *map = worker->settings.map;
+	const char *found = compare_file(worker, map->file);
 	_cleanup_(free_pointer) char *path = NULL;
-	const char *found;
 
-	if (asprintf(&path, "%s%s", map->path, map_type_suffix(map->type)) < 0) {
-		path = NULL;
-		return NULL; /* the next check may have the memory */
-	}
-	found = compare_file(worker, path);
 	if (found)
 		return found;
+	path = strdup(map->file);
+	if (!path)
+		return NULL; /* the next check may have the memory */
 	*strrchr(path, '/') = '\0';
 	return check_directory(*path ? path : "/");
 }

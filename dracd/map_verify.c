@@ -98,13 +98,8 @@ static void compare(struct verification *this, int file)
 static int open_file(const struct map_worker *worker, int *ret)
 {
 	const struct map_config *map = worker->settings.map;
-	_cleanup_(free_pointer) char *path = NULL;
 
-	if (asprintf(&path, "%s%s", map->path, map_type_suffix(map->type)) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	*ret = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	*ret = open(map->file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	return *ret < 0 ? -errno : 0;
 }
 

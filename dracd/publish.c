@@ -39,7 +39,7 @@ static const struct watched *find_leaving(
 	const struct publisher *publisher, const struct map_config *map)
 {
 	for (const struct watched *at = publisher->leaving; at; at = at->next)
-		if (config_same_file(at->map, map))
+		if (strcmp(at->map->file, map->file) == 0)
 			return at;
 	return NULL;
 }

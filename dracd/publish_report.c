@@ -44,7 +44,6 @@ static void log_verified(const struct watched *map)
 {
 	const struct map_verified *verified = &map->report.verified;
 	const char *then = map->report.error ? "to be rebuilt" : "rebuilt";
-	const char *suffix = map_type_suffix(map->map->type);
 
 	switch (verified->result) {
 	case MAP_VERIFIED_SAME:
@@ -52,12 +51,12 @@ static void log_verified(const struct watched *map)
 			map->map->name, (unsigned long long)verified->rows);
 		break;
 	case MAP_VERIFIED_DIFFERENT:
-		log_message(LOG_WARNING, "map %s: %s%s differs from the table: %s; %s",
-			map->map->name, map->map->path, suffix, verified->text, then);
+		log_message(LOG_WARNING, "map %s: %s differs from the table: %s; %s",
+			map->map->name, map->map->file, verified->text, then);
 		break;
 	case MAP_VERIFIED_UNREADABLE:
-		log_message(LOG_WARNING, "map %s: %s%s cannot be read: %s; %s",
-			map->map->name, map->map->path, suffix, verified->text, then);
+		log_message(LOG_WARNING, "map %s: %s cannot be read: %s; %s",
+			map->map->name, map->map->file, verified->text, then);
 		break;
 	case MAP_VERIFIED_NOT:
 		log_message(LOG_WARNING, "map %s: cannot be verified: %s", map->map->name,
@@ -108,9 +107,8 @@ static void log_found(const struct watched *map)
 {
 	const struct map_report *report = &map->report;
 
-	log_message(LOG_WARNING, "map %s: %s%s %s; %s", map->map->name, map->map->path,
-		map_type_suffix(map->map->type), report->found,
-		report->error ? "to be rebuilt" : "rebuilt");
+	log_message(LOG_WARNING, "map %s: %s %s; %s", map->map->name, map->map->file,
+		report->found, report->error ? "to be rebuilt" : "rebuilt");
 }
 
 void publisher_log_given_up(const struct watched *map, uint64_t before)

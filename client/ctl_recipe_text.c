@@ -8,10 +8,12 @@
 	"install -d -o dracd -g postfix -m 0750 /var/spool/postfix/dracd\n"              \
 	"systemctl restart dracd\n"
 
-#define LACKS_MAP(what, line)                                                            \
+#define LACKS_MAP(what, line) LACKS_MAP_FIRST(what, line, "")
+
+/* With what is to be run before dracd is started again. */
+#define LACKS_MAP_FIRST(what, line, first)                                               \
 	"no map with " what ". Put into drac.conf\n" line "\n"                           \
-	"and run\n"                                                                      \
-	"systemctl restart dracd\n"
+	"and run\n" first "systemctl restart dracd\n"
 
 /* ---- Dovecot ---- */
 
@@ -58,12 +60,15 @@
 	"    " ask "\n"                                                                  \
 	"    reject_unauth_destination\n"
 
-#define POSTFIX_MAP(map_type, map_path)                                                  \
+#define POSTFIX_MAP(map_type, map_path) POSTFIX_MAP_FOR(map_type, map_path, "", "")
+
+#define POSTFIX_MAP_FOR(map_type, map_path, options, first)                              \
 	.section = "map", .type = map_type, .keys = "postfix",                           \
 	.text = MAIN_CF("check_client_access " map_type ":@PATH@"),                      \
-	.missing = LACKS_MAP("type = " map_type " and keys = postfix",                   \
+	.missing = LACKS_MAP_FIRST("type = " map_type " and keys = postfix",             \
 		"map postfix { type = " map_type "  keys = postfix  path = \"" map_path  \
-		"\" }")
+		"\"" options " }",                                                       \
+		first)
 
 /* ---- Sendmail ---- */
 
@@ -136,7 +141,8 @@ const struct recipe recipes[] = {
 			"and run\n" POSTFIX_GROUP},
 	{.name = "postfix-lmdb",
 		.summary = "Postfix reads a map, and sees changes at once",
-		POSTFIX_MAP("lmdb", "/var/lib/dracd/maps/postfix")},
+		POSTFIX_MAP_FOR("lmdb", "/var/lib/dracd/maps/postfix",
+			"  group = postfix  mode = 0640", "usermod -aG postfix dracd\n")},
 	{.name = "postfix-cdb",
 		.summary = "Postfix reads a map",
 		POSTFIX_MAP("cdb", "/var/lib/dracd/maps/postfix")},

@@ -103,6 +103,7 @@ void config_done_section(enum option_scope scope, void *section)
 	} else if (scope == SCOPE_MAP) {
 		free(((struct map_config *)section)->name);
 		free(((struct map_config *)section)->path);
+		free(((struct map_config *)section)->file);
 		free(((struct map_config *)section)->static_path);
 		free(((struct map_config *)section)->value);
 	}
@@ -243,6 +244,8 @@ static int build_config(
 			&config->maps, &config->map_count, problems);
 	if (r == 0 && problems->errors == 0)
 		r = config_add_defaults(config, problems);
+	if (r == 0)
+		r = config_name_files(config);
 	if (r == 0)
 		config_check(config, source, global_ok, problems);
 	return r;

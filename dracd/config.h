@@ -94,6 +94,7 @@ struct map_config {
 	enum nul nul; /* keys and values carry their NUL */
 	char *value;  /* of every lease; NULL: that of the key form */
 	char *path;
+	char *file; /* path with the type's suffix */
 	gid_t group;
 	mode_t mode;
 	uint64_t interval_usec;     /* between publications of new leases, at least */
@@ -163,9 +164,6 @@ const char *config_reporter(const struct config *config, uid_t uid);
  */
 bool config_same_lookup(const struct lookup_settings *a, const struct lookup_settings *b);
 bool config_same_map(const struct map_config *a, const struct map_config *b);
-
-/* True if both are one file, however the path and the type's suffix make it. */
-bool config_same_file(const struct map_config *a, const struct map_config *b);
 
 /* True if a map shows who has logged in, so that it is to be told when that changes. */
 bool config_shows_users(const struct config *config);

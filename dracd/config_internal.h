@@ -55,6 +55,9 @@ void config_complain(const struct check *check, enum option_scope scope, const c
 int config_add_defaults(struct config *config, struct problems *problems)
 	__attribute__((warn_unused_result));
 
+/* Makes the file of each map from its path.  0 or -ENOMEM. */
+int config_name_files(struct config *config) __attribute__((warn_unused_result));
+
 /* Checks what must hold between options, and resolves what depends on others. */
 void config_check(struct config *config, const struct source *source, bool global_ok,
 	struct problems *problems);

@@ -1,5 +1,6 @@
 /* What must hold between the options of a map: which MTA reads what, and what would break
  * it. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,15 +136,67 @@ static void check_file(const struct check *check, const struct map_config *map)
 			"static: only a map with keys = access merges a static file");
 }
 
-bool config_same_file(const struct map_config *a, const struct map_config *b)
+/* One path, or two of one file that is there. */
+static bool is_same(const char *a, const char *b)
 {
-	_cleanup_(free_pointer) char *a_file = NULL, *b_file = NULL;
+	struct stat a_status, b_status;
 
-	if (asprintf(&a_file, "%s%s", a->path, map_type_suffix(a->type)) < 0)
-		a_file = NULL;
-	if (asprintf(&b_file, "%s%s", b->path, map_type_suffix(b->type)) < 0)
-		b_file = NULL;
-	return a_file && b_file && strcmp(a_file, b_file) == 0;
+	return strcmp(a, b) == 0 || (stat(a, &a_status) == 0 && stat(b, &b_status) == 0 &&
+					    a_status.st_dev == b_status.st_dev &&
+					    a_status.st_ino == b_status.st_ino);
+}
+
+static bool is_own_file(const char *file, const char *state_directory)
+{
+	static const char *const names[] = {"blocks", "lock", "running"};
+	_cleanup_(free_pointer) char *parent = strdup(file);
+	char *slash = parent ? strrchr(parent, '/') : NULL;
+	bool is_own = false;
+
+	if (!slash)
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		is_own = is_own || strcmp(slash + 1, names[i]) == 0;
+	slash[slash == parent] = '\0';
+	return is_own && is_same(parent, state_directory);
+}
+
+/* What the administrator writes, or dracd for itself, must not be replaced by a map. */
+static void check_others(const struct check *check, const struct map_config *map)
+{
+	const char *file = map->file;
+	const struct config *config = check->config;
+	const struct source *source = check->source;
+
+	for (size_t i = 0; i < config->map_count; i++)
+		if (config->maps[i].static_path &&
+			is_same(file, config->maps[i].static_path))
+			config_complain(check, SCOPE_MAP, map->name, false,
+				"path: %s is the static file of map %s", file,
+				config->maps[i].name);
+	for (size_t i = 0; i < source->place_count; i++)
+		if (is_same(file, source->places[i].file)) {
+			config_complain(check, SCOPE_MAP, map->name, false,
+				"path: %s is part of this configuration", file);
+			break;
+		}
+	if (config->state_directory && is_own_file(file, config->state_directory))
+		config_complain(check, SCOPE_MAP, map->name, false,
+			"path: %s is a file of dracd's own", file);
+}
+
+int config_name_files(struct config *config)
+{
+	for (size_t i = 0; i < config->map_count; i++) {
+		struct map_config *map = &config->maps[i];
+
+		if (asprintf(&map->file, "%s%s", map->path, map_type_suffix(map->type)) <
+			0) {
+			map->file = NULL;
+			return -ENOMEM;
+		}
+	}
+	return 0;
 }
 
 /* ---- what suits the readers ---- */
@@ -215,8 +268,9 @@ void config_check_maps(struct config *config, const struct check *check)
 
 	for (size_t i = 0; i < config->map_count; i++) {
 		check_map(check, &maps[i]);
+		check_others(check, &maps[i]);
 		for (size_t j = 0; j < i; j++)
-			if (config_same_file(&maps[i], &maps[j]))
+			if (strcmp(maps[i].file, maps[j].file) == 0)
 				config_complain(check, SCOPE_MAP, maps[i].name, false,
 					"path is that of map %s", maps[j].name);
 	}

@@ -1,6 +1,5 @@
 /* "maps", and what "status" says of maps. */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,9 +17,15 @@ static bool was_found(const struct map_report *report)
 	       clock_now().boot_usec - report->found_boot_usec < FOUND_USEC;
 }
 
+static bool was_given_up(const struct map_report *report)
+{
+	return report->given_up_count > 0 &&
+	       clock_now().boot_usec - report->given_up_boot_usec < FOUND_USEC;
+}
+
 static enum map_state map_state(const struct map_report *report)
 {
-	if (report->error || report->static_error)
+	if (report->error || report->static_error || was_given_up(report))
 		return MAP_STATE_ERROR;
 	if (report->unexpressed > 0 || was_found(report))
 		return MAP_STATE_WARNING;
@@ -52,9 +57,20 @@ static void add_error(
 	else if (report->static_problem)
 		snprintf(text, sizeof(text), "%s:%u: %s", map->static_path,
 			report->static_line, report->static_problem);
-	else
+	else if (report->static_error)
 		snprintf(text, sizeof(text), "cannot read %s: %s", map->static_path,
 			strerror(-report->static_error));
+	else
+		snprintf(text, sizeof(text),
+			"%llu replaced files cannot be emptied: sessions that have one open "
+			"see its leases until they end",
+			(unsigned long long)report->given_up_count);
+	if (!report->error && report->static_error && !report->has_static)
+		strncat(text,
+			report->has_old_static
+				? "; the map has the rows of its last good state, but no lease"
+				: "; the map has neither its rows nor any lease",
+			sizeof(text) - strlen(text) - 1);
 	line_add(line, "error", text);
 }
 
@@ -101,7 +117,6 @@ static void send_map(struct session *session, size_t index)
 	const struct map_report *report = publisher_report(core->publisher, index);
 	enum map_state state = map_state(report);
 	uint64_t now = clock_now().boot_usec;
-	char file[PATH_MAX];
 	struct line line;
 
 	line_init(&line, "map");
@@ -110,8 +125,7 @@ static void send_map(struct session *session, size_t index)
 	line_add(&line, "keys", key_form_name(map->keys));
 	line_add(&line, "nul", map->nul == NUL_YES ? "yes" : "no");
 	line_add(&line, "path", map->path);
-	snprintf(file, sizeof(file), "%s%s", map->path, map_type_suffix(map->type));
-	line_add(&line, "file", file);
+	line_add(&line, "file", map->file);
 	line_add_number(&line, "entries", report->entries);
 	if (report->published_boot_usec)
 		line_add_number(&line, "published_ago_ms",

@@ -17,7 +17,7 @@
 #include "dracd/map_file.h"
 
 enum {
-	TEXTS = 4, /* of a message */
+	TEXTS = 5, /* of a message */
 	WITHDRAW_TRIES = 4,
 	WITHDRAW_WAIT_USEC = 1000000,
 	EMPTY_WAIT_MSEC = 2000, /* for the readers of a replaced file */
@@ -28,10 +28,11 @@ enum {
 struct message {
 	enum {
 		MESSAGE_LOOKUP, /* text: path */
-		MESSAGE_MAP,    /* texts: name, path, static file and value or nothing */
-		MESSAGE_ADD,    /* those before this are withdrawn too */
-		MESSAGE_SET,    /* those before this are all that is withdrawn */
-		MESSAGE_CLEAN,  /* there is nothing to withdraw any more */
+		MESSAGE_MAP, /* texts: name, path, file, static file and value or nothing
+			      */
+		MESSAGE_ADD, /* those before this are withdrawn too */
+		MESSAGE_SET, /* those before this are all that is withdrawn */
+		MESSAGE_CLEAN, /* there is nothing to withdraw any more */
 	} kind;
 
 	struct map_config map; /* without its texts */
@@ -72,9 +73,11 @@ static int add_map(struct config *to, const struct map_config *map)
 	*grown = *map;
 	grown->name = strdup(map->name);
 	grown->path = strdup(map->path);
+	grown->file = strdup(map->file);
 	grown->static_path = map->static_path ? strdup(map->static_path) : NULL;
 	grown->value = map->value ? strdup(map->value) : NULL;
-	return grown->name && grown->path && !grown->static_path == !map->static_path &&
+	return grown->name && grown->path && grown->file &&
+			       !grown->static_path == !map->static_path &&
 			       !grown->value == !map->value
 		       ? 0
 		       : -ENOMEM;
@@ -175,8 +178,9 @@ static int add_message(
 		return add_lookup(to, texts[0]);
 	map.name = texts[0];
 	map.path = texts[1];
-	map.static_path = texts[2];
-	map.value = texts[3];
+	map.file = texts[2];
+	map.static_path = texts[3];
+	map.value = texts[4];
 	return add_map(to, &map);
 }
 
@@ -243,7 +247,7 @@ static int write_message(int pipe, struct message message, const char *const tex
 {
 	int r;
 
-	message.map.name = message.map.path = NULL;
+	message.map.name = message.map.path = message.map.file = NULL;
 	message.map.static_path = message.map.value = NULL;
 	for (int i = 0; i < TEXTS; i++)
 		message.lengths[i] = texts[i] ? (uint32_t)strlen(texts[i]) : 0;
@@ -266,8 +270,8 @@ static int write_order(int pipe, const struct config *config, int order)
 
 		r = write_message(pipe,
 			(struct message){.kind = MESSAGE_MAP, .map = *map},
-			(const char *const[TEXTS]){
-				map->name, map->path, map->static_path, map->value});
+			(const char *const[TEXTS]){map->name, map->path, map->file,
+				map->static_path, map->value});
 	}
 	return r == 0 ? write_message(
 				pipe, (struct message){.kind = (unsigned)order}, none)
@@ -276,26 +280,42 @@ static int write_order(int pipe, const struct config *config, int order)
 
 /* ---- withdrawing ---- */
 
+static struct access *read_static(const struct map_config *config)
+{
+	struct access_problem problem = {0};
+	struct access *access;
+	int r;
+
+	if (!config->static_path)
+		return NULL;
+	r = access_read(config->static_path, &access, &problem);
+	if (r == 0)
+		return access;
+	if (problem.text)
+		log_message(LOG_ERR, "map %s: %s:%u: %s", config->name,
+			config->static_path, problem.line, problem.text);
+	else
+		log_errno(LOG_ERR, r, "map %s: cannot read %s", config->name,
+			config->static_path);
+	return NULL;
+}
+
 /* NULL: it is not withdrawn.  Whoever has the replaced file open is not told yet. */
 static struct map *withdraw_map(const struct map_config *config)
 {
-	struct access_problem problem = {0};
-	struct access *access = NULL;
+	struct access *access = read_static(config);
 	struct map *map = NULL;
 	int r;
 
-	if (config->static_path) {
-		r = access_read(config->static_path, &access, &problem);
-		if (r < 0)
-			log_errno(LOG_ERR, r,
-				"map %s: withdrawn without %s, as it cannot be read",
-				config->name, config->static_path);
-	}
 	r = map_file_open(config, &map);
 	if (r == 0) {
 		map_trust_published(map);
-		r = map_file_withdraw(map, access);
+		r = map_file_withdraw(config, map, access);
 	}
+	if (r >= 0 && map_file_lacks_static(config, access))
+		log_message(LOG_ERR, "map %s: withdrawn with %s of %s", config->name,
+			r == MAP_FILE_BARE ? "no row" : "the rows of the last good state",
+			config->static_path);
 	if (r < 0) {
 		log_errno(LOG_ERR, r, "map %s: cannot withdraw %s", config->name,
 			config->path);

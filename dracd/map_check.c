@@ -5,7 +5,7 @@
  * time: a directory that was replaced shows as another file.  The file is not opened.
  */
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -40,7 +40,11 @@ static const char *compare_file(const struct map_worker *worker, const char *pat
 	if (!S_ISREG(status.st_mode))
 		return "was replaced by what is no file";
 	found = (struct map_identity){
-		status.st_dev, status.st_ino, status.st_size, status.st_ctim};
+		.device = status.st_dev,
+		.inode = status.st_ino,
+		.size = status.st_size,
+		.changed = status.st_ctim,
+	};
 	if (map_identity_equal(&found, wanted))
 		return NULL;
 	if (found.device != wanted->device || found.inode != wanted->inode)
@@ -56,16 +60,14 @@ static const char *compare_file(const struct map_worker *worker, const char *pat
 static const char *find_difference(const struct map_worker *worker)
 {
 	const struct map_config *map = worker->settings.map;
+	const char *found = compare_file(worker, map->file);
 	_cleanup_(free_pointer) char *path = NULL;
-	const char *found;
 
-	if (asprintf(&path, "%s%s", map->path, map_type_suffix(map->type)) < 0) {
-		path = NULL;
-		return NULL; /* the next check may have the memory */
-	}
-	found = compare_file(worker, path);
 	if (found)
 		return found;
+	path = strdup(map->file);
+	if (!path)
+		return NULL; /* the next check may have the memory */
 	*strrchr(path, '/') = '\0';
 	return check_directory(*path ? path : "/");
 }
@@ -84,4 +86,15 @@ bool map_check(struct map_worker *worker)
 	worker->now.found_boot_usec = clock_now().boot_usec;
 	map_fallback_distrust(worker); /* so it is told once */
 	return true;
+}
+
+void map_note_given_up(struct map_worker *worker)
+{
+	const uint64_t count = worker->map ? map_given_up(worker->map) : 0;
+
+	if (count > worker->given_up) {
+		worker->now.given_up_count += count - worker->given_up;
+		worker->now.given_up_boot_usec = clock_now().boot_usec;
+	}
+	worker->given_up = count;
 }

@@ -29,14 +29,27 @@ enum {
 	WITHDRAWAL_WAIT_MSEC = 2000, /* for those who have the replaced file locked */
 };
 
-void map_fallback_prepare(struct map_worker *worker, unsigned why, bool rebuild)
+/* If not now, then with the next run. */
+static int make_spare(struct map_worker *worker)
+{
+	if (map_is_foreign(worker->map)) {
+		worker->now.step =
+			"overwrite what dracd has not written (move it away first)";
+		return -EEXIST;
+	}
+	/* one with the static rows as they were last good is kept */
+	if (!map_file_lacks_static(worker->settings.map, worker->access))
+		worker->has_spare = map_file_make_spare(worker->map, worker->access) == 0;
+	return 0;
+}
+
+int map_fallback_prepare(struct map_worker *worker, unsigned why, bool rebuild)
 {
 	if (rebuild) /* perhaps of other static rows */
 		worker->has_spare = false;
 	if (rebuild || why & (WAKE_ENDS | WAKE_REVOKED))
 		worker->shuts_out = true;
-	if (!worker->has_spare) /* if not now, then with the next run */
-		worker->has_spare = map_file_make_spare(worker->map, worker->access) == 0;
+	return worker->has_spare ? 0 : make_spare(worker);
 }
 
 void map_fallback_distrust(struct map_worker *worker)
@@ -97,11 +110,13 @@ void map_fallback_recover(struct map_worker *worker)
 
 int map_fallback_withdraw(struct map_worker *worker)
 {
-	int r = map_file_withdraw(worker->map, worker->access);
+	int r = map_file_withdraw(worker->settings.map, worker->map, worker->access);
 
 	worker->now.step = map_failed_step(worker->map);
 	worker->now.has_published = false;
-	if (r == 0)
-		(void)map_empty_replaced(worker->map, WITHDRAWAL_WAIT_MSEC);
-	return r;
+	if (r < 0)
+		return r;
+	if (!map_empty_replaced(worker->map, WITHDRAWAL_WAIT_MSEC))
+		map_give_up_replaced(worker->map);
+	return 0;
 }

@@ -8,8 +8,10 @@
 #include "dracd/map_worker_internal.h"
 
 /* Before a run for the reasons why: whether it may shut out somebody; and the spare is
- * made, if it is not there or a rebuild wants another. */
-void map_fallback_prepare(struct map_worker *worker, unsigned why, bool rebuild);
+ * made, if there is none of the static rows as they are.  -EEXIST: nothing is to be
+ * written, as what is in place is foreign. */
+int map_fallback_prepare(struct map_worker *worker, unsigned why, bool rebuild)
+	__attribute__((warn_unused_result));
 
 /* What stands there is not what was published: somebody may be in it who must not. */
 void map_fallback_distrust(struct map_worker *worker);

@@ -50,6 +50,11 @@ int map_file_put_static(struct map *map, const struct access *access)
 	return 0;
 }
 
+bool map_file_lacks_static(const struct map_config *config, const struct access *access)
+{
+	return config->static_path && !access;
+}
+
 static int begin_static(struct map *map, const struct access *access)
 {
 	int r = map_begin_rebuild(map);
@@ -67,14 +72,39 @@ int map_file_make_spare(struct map *map, const struct access *access)
 	return r;
 }
 
-int map_file_withdraw(struct map *map, const struct access *access)
+static int publish_static(
+	struct map *map, const struct access *access, struct map_identity *ret)
 {
-	struct map_identity identity;
 	struct map_counts counts;
 	int r = begin_static(map, access);
 
 	if (r == 0)
-		r = map_commit(map, &identity, &counts);
+		return map_commit(map, ret, &counts);
+	map_abort(map);
+	return r;
+}
+
+int map_file_restore(struct map *map, struct map_identity *ret)
+{
+	int r = map_restore_spare(map, ret);
+
+	if (r != -ENOENT)
+		return r;
+	r = publish_static(map, NULL, ret);
+	return r == 0 ? MAP_FILE_BARE : r;
+}
+
+int map_file_withdraw(
+	const struct map_config *config, struct map *map, const struct access *access)
+{
+	struct map_identity identity;
+	int r;
+
+	if (map_is_foreign(map))
+		return 0;
+	r = map_file_lacks_static(config, access)
+		    ? map_file_restore(map, &identity)
+		    : publish_static(map, access, &identity);
 	if (r < 0 && map_use_spare(map) == 0)
 		return 0;
 	return r;

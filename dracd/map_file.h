@@ -20,12 +20,28 @@ int map_file_open(const struct map_config *config, struct map **ret)
 int map_file_put_static(struct map *map, const struct access *access)
 	__attribute__((warn_unused_result));
 
-/* Makes the spare: the static rows of access alone, to be put in place on a full disk. */
+/* The static file could not be read, and is not known from before.  Then nobody is let
+ * in, as one of its rows may be the REJECT that matters. */
+bool map_file_lacks_static(const struct map_config *config, const struct access *access);
+
+/* Makes the spare: the static rows of access alone, to be put in place on a full disk, or
+ * when the static file cannot be read. */
 int map_file_make_spare(struct map *map, const struct access *access)
 	__attribute__((warn_unused_result));
 
-/* Publishes the static rows of access alone; if they cannot be written, the spare. */
-int map_file_withdraw(struct map *map, const struct access *access)
+enum {
+	MAP_FILE_BARE = 1, /* published without any row */
+};
+
+/* Of a map that lacks its static rows: publishes the spare, which has them as they were
+ * last good, and keeps it; if there is none, a map without rows. */
+int map_file_restore(struct map *map, struct map_identity *ret)
 	__attribute__((warn_unused_result));
+
+/* Publishes the static rows of access alone, or as map_file_restore() if they are
+ * lacking; if they cannot be written, the spare.  What is foreign has no lease in it, and
+ * is left as it is. */
+int map_file_withdraw(const struct map_config *config, struct map *map,
+	const struct access *access) __attribute__((warn_unused_result));
 
 #endif

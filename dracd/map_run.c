@@ -85,13 +85,14 @@ struct copy {
 	struct expiry last;
 };
 
-/* While the static rows are unknown nobody is let in: one of them may be the REJECT that
- * matters. */
+static bool lacks_static(const struct map_worker *worker)
+{
+	return map_file_lacks_static(worker->settings.map, worker->access);
+}
+
 static bool is_admitted(const struct copy *copy, const struct lease *lease)
 {
-	const struct map_worker *worker = copy->worker;
-
-	if (worker->settings.map->static_path && !worker->access)
+	if (lacks_static(copy->worker))
 		return false;
 	return copy->rules.config->mode == MODE_ENFORCE &&
 	       guard_admit(&copy->rules, &lease->address, lease, copy->now) == REASON_OK;
@@ -121,8 +122,12 @@ static int copy_lease(const struct lease *lease, void *context)
  * that has a lease, its keys are put again. */
 static int add_end(struct copy *copy, const struct address *key)
 {
-	int r = rows_add(copy->rows, key, false);
+	int r;
 
+	if (lacks_static(
+		    copy->worker)) /* no lease is in the map, but a row of this key */
+		return 0;
+	r = rows_add(copy->rows, key, false);
 	if (copy->worker->settings.map->keys != KEY_POSTFIX || address_is_host(key) ||
 		address_is_ipv4(key))
 		return r;
@@ -299,6 +304,10 @@ static int write_map(
 
 	if (rebuild) {
 		worker->now.unexpressed = 0;
+		if (lacks_static(worker)) {
+			*ret_changed = true;
+			return map_restore_static(worker);
+		}
 		r = begin_rebuild(worker);
 		if (r == 0)
 			r = map_file_put_static(worker->map, worker->access);
@@ -435,12 +444,14 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 		return r;
 	worker->now.static_error = map_refresh_static(worker, &rebuild);
 	worker->now.has_static = worker->access != NULL;
-	map_fallback_prepare(worker, why, rebuild);
+	r = map_fallback_prepare(worker, why, rebuild);
 	rebuild = rebuild || why & WAKE_REPEAT;
 	if (why & WAKE_WITHDRAW)
 		return map_fallback_withdraw(worker);
 	if (why & WAKE_LEAVE)
 		return leave(worker);
+	if (r < 0)
+		return r;
 	if (why & WAKE_VERIFY)
 		return map_verify_run(worker, config, blocks, rebuild);
 	return map_publish(worker, config, blocks, rebuild);

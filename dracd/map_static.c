@@ -1,6 +1,8 @@
-/* The static file of a map, which the administrator writes. */
+/* What of a map the administrator writes, and what is kept of it: its static file, the
+ * spare, and a list of his own that stands in its place. */
 #include <errno.h>
 
+#include "dracd/map_file.h"
 #include "dracd/map_worker_internal.h"
 
 static bool same_file(const struct stat *a, const struct stat *b)
@@ -35,5 +37,17 @@ int map_refresh_static(struct map_worker *worker, bool *rebuild)
 	worker->access = access;
 	worker->access_status = status;
 	*rebuild = true;
+	return 0;
+}
+
+int map_restore_static(struct map_worker *worker)
+{
+	int r = map_file_restore(worker->map, &worker->file);
+
+	if (r < 0)
+		return r;
+	worker->now.has_old_static = r != MAP_FILE_BARE;
+	worker->now.entries = worker->deletes = 0;
+	worker->needs_new_file = false;
 	return 0;
 }

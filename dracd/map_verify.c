@@ -99,13 +99,8 @@ static void compare(struct verification *this, int file)
 static int open_file(const struct map_worker *worker, int *ret)
 {
 	const struct map_config *map = worker->settings.map;
-	_cleanup_(free_pointer) char *path = NULL;
 
-	if (asprintf(&path, "%s%s", map->path, map_type_suffix(map->type)) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	*ret = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	*ret = open(map->file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	return *ret < 0 ? -errno : 0;
 }
 
@@ -159,7 +154,10 @@ int map_verify_run(struct map_worker *worker, struct config *config,
 	worker->expect = &expect;
 	r = map_publish(worker, config, blocks, rebuild);
 	worker->expect = NULL;
-	if (r == 0)
+	if (r == 0 && map_file_lacks_static(worker->settings.map, worker->access))
+		snprintf(verified->text, sizeof(verified->text),
+			"its static file has not been read");
+	else if (r == 0)
 		verify(worker, &expect);
 	expect_done(&expect);
 	if (verified->result == MAP_VERIFIED_DIFFERENT)

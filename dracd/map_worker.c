@@ -208,6 +208,7 @@ static void *run_worker(void *argument)
 		blocks = blocks_ref(worker->blocks);
 		pthread_mutex_unlock(&worker->lock);
 		worker->now.error = map_run(worker, why, config, blocks);
+		map_note_given_up(worker);
 		config_unref(config);
 		blocks_unref(blocks);
 		pthread_mutex_lock(&worker->lock);

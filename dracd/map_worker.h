@@ -53,9 +53,10 @@ struct map_report {
 	const char *static_problem; /* what is wrong with it, static; NULL: see
 				       static_error */
 	bool has_static;            /* its rows are known, from now or before */
-	bool is_withdrawn;  /* for want of room: the file holds the static rows alone */
-	bool has_published; /* the file in place is ours, of this run of dracd */
-	uint64_t sequence;  /* of the table, applied */
+	bool has_old_static; /* they are not, but in the map, from before dracd started */
+	bool is_withdrawn;   /* for want of room: the file holds the static rows alone */
+	bool has_published;  /* the file in place is ours, of this run of dracd */
+	uint64_t sequence;   /* of the table, applied */
 	uint64_t ends_through; /* boot clock: ends up to here are applied */
 	uint64_t published_boot_usec;
 	uint64_t published_wall_usec;
@@ -67,6 +68,8 @@ struct map_report {
 	const char *found;    /* what someone else has done to the file last, static */
 	uint64_t found_count; /* how often */
 	uint64_t found_boot_usec;
+	uint64_t given_up_count; /* replaced files that have rows still */
+	uint64_t given_up_boot_usec;
 	struct map_verified verified;
 };
 

@@ -38,6 +38,7 @@ struct map_worker {
 	bool shuts_out;        /* what is not yet applied may end or shut out somebody */
 	bool is_stuck;         /* and could not: see map_fallback.c, which sets these */
 	struct expect *expect; /* to be filled by the next publication, or NULL */
+	uint64_t given_up;     /* of map_given_up(), counted */
 	uint64_t deletes;      /* since the last rebuild */
 	uint64_t usual_usec;   /* of a publication: the quicker of the last two */
 	uint64_t retry_usec;
@@ -58,8 +59,14 @@ int map_publish(struct map_worker *worker, struct config *config, struct blocks 
 int map_refresh_static(struct map_worker *worker, bool *rebuild)
 	__attribute__((warn_unused_result));
 
+/* A rebuild while the static file has never been read: see map_file_restore(). */
+int map_restore_static(struct map_worker *worker) __attribute__((warn_unused_result));
+
 /* Looks whether the file in place is the one that was published; if not, true, and
  * worker->now tells what was found. */
 bool map_check(struct map_worker *worker);
+
+/* Counts the replaced files that have been given up since the last time. */
+void map_note_given_up(struct map_worker *worker);
 
 #endif

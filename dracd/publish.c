@@ -39,7 +39,7 @@ static const struct watched *find_leaving(
 	const struct publisher *publisher, const struct map_config *map)
 {
 	for (const struct watched *at = publisher->leaving; at; at = at->next)
-		if (config_same_file(at->map, map))
+		if (strcmp(at->map->file, map->file) == 0)
 			return at;
 	return NULL;
 }
@@ -427,10 +427,16 @@ uint64_t publisher_ends_through(const struct publisher *publisher)
 /* True if the map is withdrawn. */
 static bool withdraw(struct watched *map)
 {
+	bool is_withdrawn;
+	uint64_t before;
+
 	if (!map->worker)
 		return true;
+	before = map->report.given_up_count;
 	publisher_unwatch(map);
-	if (map_worker_withdraw(map->worker, &map->report))
+	is_withdrawn = map_worker_withdraw(map->worker, &map->report);
+	publisher_log_given_up(map, before);
+	if (is_withdrawn)
 		return true;
 	publisher_log_failure(map);
 	return false;

@@ -37,6 +37,8 @@ void publisher_take_report(struct watched *map);
 
 /* Logs what the report says has failed. */
 void publisher_log_failure(const struct watched *map);
+/* Tells of replaced files that were given up, if there are more than before. */
+void publisher_log_given_up(const struct watched *map, uint64_t before);
 
 /* Watches the map's static file and directory, as far as that is possible. */
 void publisher_watch(struct watched *map);

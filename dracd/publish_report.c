@@ -24,10 +24,13 @@ static void log_static_failure(const struct watched *map)
 {
 	const struct map_report *report = &map->report;
 	const char *then =
-		report->has_static
-			? "the rows of its last good state stay"
-			: "it has never been read, so the map has neither its rows nor any lease";
+		"it has never been read, so the map has neither its rows nor any lease";
 
+	if (report->has_static)
+		then = "the rows of its last good state stay";
+	else if (report->has_old_static)
+		then = "it has not been read since dracd was started, so the map has the rows "
+		       "of its last good state, but no lease";
 	if (report->static_problem)
 		log_message(LOG_ERR, "map %s: %s:%u: %s; %s", map->map->name,
 			map->map->static_path, report->static_line,
@@ -41,7 +44,6 @@ static void log_verified(const struct watched *map)
 {
 	const struct map_verified *verified = &map->report.verified;
 	const char *then = map->report.error ? "to be rebuilt" : "rebuilt";
-	const char *suffix = map_type_suffix(map->map->type);
 
 	switch (verified->result) {
 	case MAP_VERIFIED_SAME:
@@ -49,12 +51,12 @@ static void log_verified(const struct watched *map)
 			map->map->name, (unsigned long long)verified->rows);
 		break;
 	case MAP_VERIFIED_DIFFERENT:
-		log_message(LOG_WARNING, "map %s: %s%s differs from the table: %s; %s",
-			map->map->name, map->map->path, suffix, verified->text, then);
+		log_message(LOG_WARNING, "map %s: %s differs from the table: %s; %s",
+			map->map->name, map->map->file, verified->text, then);
 		break;
 	case MAP_VERIFIED_UNREADABLE:
-		log_message(LOG_WARNING, "map %s: %s%s cannot be read: %s; %s",
-			map->map->name, map->map->path, suffix, verified->text, then);
+		log_message(LOG_WARNING, "map %s: %s cannot be read: %s; %s",
+			map->map->name, map->map->file, verified->text, then);
 		break;
 	case MAP_VERIFIED_NOT:
 		log_message(LOG_WARNING, "map %s: cannot be verified: %s", map->map->name,
@@ -95,9 +97,18 @@ static void log_found(const struct watched *map)
 {
 	const struct map_report *report = &map->report;
 
-	log_message(LOG_WARNING, "map %s: %s%s %s; %s", map->map->name, map->map->path,
-		map_type_suffix(map->map->type), report->found,
-		report->error ? "to be rebuilt" : "rebuilt");
+	log_message(LOG_WARNING, "map %s: %s %s; %s", map->map->name, map->map->file,
+		report->found, report->error ? "to be rebuilt" : "rebuilt");
+}
+
+void publisher_log_given_up(const struct watched *map, uint64_t before)
+{
+	if (map->report.given_up_count != before)
+		log_message(LOG_ERR,
+			"map %s: %llu replaced files of it cannot be emptied: a session that "
+			"has one open sees its leases until it ends",
+			map->map->name,
+			(unsigned long long)(map->report.given_up_count - before));
 }
 
 void publisher_take_report(struct watched *map)
@@ -111,6 +122,7 @@ void publisher_take_report(struct watched *map)
 		log_found(map);
 		publisher_watch_again(map);
 	}
+	publisher_log_given_up(map, old.given_up_count);
 	if (map->report.verified.count != old.verified.count)
 		log_verified(map);
 	if (map->report.error && (map->report.error != old.error ||

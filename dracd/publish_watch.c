@@ -75,11 +75,7 @@ static void watch_static(struct watched *map)
 
 static bool is_map(const struct watched *map, const char *name)
 {
-	const char *base = strrchr(map->map->path, '/') + 1;
-	size_t length = strlen(base);
-
-	return strncmp(name, base, length) == 0 &&
-	       strcmp(name + length, map_type_suffix(map->map->type)) == 0;
+	return strcmp(name, strrchr(map->map->file, '/') + 1) == 0;
 }
 
 static int on_map_change(

@@ -30,6 +30,10 @@ enum map_style {
 	MAP_IN_PLACE, /* what is published is changed, its readers being locked out */
 };
 
+enum {
+	MAP_MAGIC_AT = 12,
+};
+
 /* What a writer works on; the strings and descriptors last as long as it does. */
 struct map_work {
 	const char *path; /* the file to write: empty, or the copy, or the published one
@@ -43,8 +47,12 @@ struct map_work {
 struct map_format {
 	int variant; /* the format's own */
 	enum map_style style;
-	bool has_no_values; /* a row is a key, and nothing else */
-	bool is_text;       /* no trailing NUL, no control characters */
+	bool has_no_values;     /* a row is a key, and nothing else */
+	bool is_text;           /* no trailing NUL, no control characters */
+	const char *first_line; /* of each file; NULL: none is known by it */
+	/* At MAP_MAGIC_AT in each file, in this machine's byte order; 0: no file of
+	 * another type has the same name. */
+	uint32_t magic;
 
 	int (*open)(const struct map_format *format, const struct map_work *work,
 		void **ret_writer);
@@ -89,6 +97,10 @@ bool map_can_hold(const struct map_format *format, const char *text);
  * writer in place asks once its readers are locked out, and before it lets them in again
  * stores what has become of the file. */
 int map_check_identity(int file, const struct map_identity *expected)
+	__attribute__((warn_unused_result));
+/* The same, of a file that is replaced: whoever gave it another mode, name or attribute
+ * has not damaged it. */
+int map_check_content(int file, const struct map_identity *expected)
 	__attribute__((warn_unused_result));
 struct map_identity map_identity_of(const struct stat *status);
 int map_identify_file(int file, struct map_identity *ret)

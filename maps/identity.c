@@ -12,14 +12,19 @@ struct map_identity map_identity_of(const struct stat *status)
 		.inode = status->st_ino,
 		.size = status->st_size,
 		.changed = status->st_ctim,
+		.written = status->st_mtim,
 	};
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
 bool map_identity_equal(const struct map_identity *a, const struct map_identity *b)
 {
 	return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-	       a->changed.tv_sec == b->changed.tv_sec &&
-	       a->changed.tv_nsec == b->changed.tv_nsec;
+	       same_time(a->changed, b->changed);
 }
 
 int map_identify_file(int file, struct map_identity *ret)
@@ -33,6 +38,11 @@ int map_identify_file(int file, struct map_identity *ret)
 }
 
 /* A file that others may write to is not what we made of it, whatever its identity. */
+static bool is_ours(const struct stat *status)
+{
+	return status->st_uid == geteuid() && !(status->st_mode & (S_IWGRP | S_IWOTH));
+}
+
 int map_check_identity(int file, const struct map_identity *expected)
 {
 	struct map_identity identity;
@@ -41,8 +51,21 @@ int map_check_identity(int file, const struct map_identity *expected)
 	if (fstat(file, &status) < 0)
 		return -errno;
 	identity = map_identity_of(&status);
-	if (!map_identity_equal(&identity, expected) || status.st_uid != geteuid() ||
-		(status.st_mode & (S_IWGRP | S_IWOTH)))
-		return -ESTALE;
-	return 0;
+	return map_identity_equal(&identity, expected) && is_ours(&status) ? 0 : -ESTALE;
+}
+
+int map_check_content(int file, const struct map_identity *expected)
+{
+	struct map_identity identity;
+	struct stat status;
+
+	if (fstat(file, &status) < 0)
+		return -errno;
+	identity = map_identity_of(&status);
+	return identity.device == expected->device && identity.inode == expected->inode &&
+			       identity.size == expected->size &&
+			       same_time(identity.written, expected->written) &&
+			       is_ours(&status)
+		       ? 0
+		       : -ESTALE;
 }

@@ -10,31 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "maps/format.h"
-#include "maps/replace.h"
-#include "maps/replaced.h"
+#include "maps/map_internal.h"
 
 enum {
 	PATH_SIZE = sizeof("/proc/self/fd/2147483647"),
-};
-
-struct map {
-	struct map_settings settings;
-	const struct map_format *format;
-	char *directory_path;
-	char *name; /* of the file, with suffix */
-	int directory;
-	struct map_identity known; /* the published file, if it is ours; else all zero */
-	bool is_trusting;          /* see map_trust_published() */
-	struct replaced replaced;
-	/* of the change in progress, if any: */
-	bool is_delta, is_whole;
-	struct replacement replacement; /* none of a change in place */
-	int published;                  /* of a delta: what it is a delta on; else -1 */
-	struct map_identity identity;   /* of that */
-	void *writer;                   /* NULL: none, or already finished */
-	int error;                      /* the first failure */
-	const char *step;
 };
 
 /* Splits the configured path into map->directory_path and map->name. */
@@ -59,9 +38,7 @@ static int set_names(struct map *map)
 	return 0;
 }
 
-/* Opens what the path names now: were the directory replaced since, we would go on
- * publishing where nobody looks. */
-static int open_directory(struct map *map)
+int map_open_directory(struct map *map)
 {
 	int directory;
 	int r;
@@ -98,7 +75,7 @@ static int open_files(struct map *map)
 	int r = set_names(map);
 
 	if (r == 0)
-		r = open_directory(map);
+		r = map_open_directory(map);
 	if (r == 0)
 		r = replace_sweep(map->directory, map->name);
 	if (r < 0)
@@ -143,6 +120,16 @@ bool map_empty_replaced(struct map *map, unsigned wait_msec)
 	return replaced_empty(&map->replaced, map->format, wait_msec);
 }
 
+void map_give_up_replaced(struct map *map)
+{
+	replaced_give_up(&map->replaced);
+}
+
+uint64_t map_given_up(const struct map *map)
+{
+	return map->replaced.given_up;
+}
+
 void map_trust_published(struct map *map)
 {
 	map->is_trusting = true;
@@ -156,7 +143,7 @@ struct map *map_close(struct map *map)
 		return NULL;
 	map_abort(map);
 	empty_replaced(map);
-	replaced_done(&map->replaced);
+	replaced_give_up(&map->replaced);
 	if (map->directory >= 0)
 		close(map->directory);
 	free(map->directory_path);
@@ -199,7 +186,7 @@ static int open_writer(struct map *map)
 	return map->format->open(map->format, &work, &map->writer);
 }
 
-static int begin_temporary(struct map *map)
+int map_begin_temporary(struct map *map)
 {
 	map->step = "create temporary file";
 	return replacement_begin(map->directory, map->name, &map->replacement);
@@ -229,14 +216,13 @@ static int begin_delta(struct map *map, const struct map_identity *expected)
 	if (r == 0)
 		map->known = *expected;
 	if (r == 0 && style != MAP_IN_PLACE)
-		r = begin_temporary(map);
+		r = map_begin_temporary(map);
 	if (r == 0 && style == MAP_EDITS)
 		r = copy_published(map);
 	return r == 0 ? open_writer(map) : r;
 }
 
-/* What both kinds of change begin with. */
-static int begin(struct map *map, bool is_delta)
+int map_begin(struct map *map, bool is_delta)
 {
 	if (map->writer || map->replacement.file >= 0)
 		return -EBUSY;
@@ -244,16 +230,16 @@ static int begin(struct map *map, bool is_delta)
 	map->is_delta = is_delta;
 	map->is_whole = false;
 	map->error = 0;
-	return open_directory(map);
+	return map_open_directory(map);
 }
 
 int map_begin_rebuild(struct map *map)
 {
-	int r = begin(map, false);
+	int r = map_begin(map, false);
 
 	if (r < 0)
 		return r;
-	r = begin_temporary(map);
+	r = map_begin_temporary(map);
 	if (r == 0)
 		r = open_writer(map);
 	if (r < 0)
@@ -264,7 +250,7 @@ int map_begin_rebuild(struct map *map)
 static int begin_expected(
 	struct map *map, const struct map_identity *expected, bool is_whole)
 {
-	int r = begin(map, true);
+	int r = map_begin(map, true);
 
 	if (r < 0)
 		return r;
@@ -346,8 +332,7 @@ static bool is_in_place(const struct map *map)
 	return map->replacement.file < 0;
 }
 
-/* MAP_UNCHANGED if there is nothing to put in place. */
-static int finish(struct map *map, struct map_counts *ret)
+int map_finish(struct map *map, struct map_counts *ret)
 {
 	int r = map->error;
 
@@ -368,30 +353,42 @@ static int finish(struct map *map, struct map_counts *ret)
 	return r == -EBADMSG && map->is_delta ? -ESTALE : r;
 }
 
-/* The file that is about to be replaced, if its readers would see changes in it and it is
- * ours; else -1. */
-static int open_replaced(const struct map *map)
+int map_open_replaced(const struct map *map)
 {
 	int file;
 
 	if (!map->format->empty ||
 		replace_open_current(map->directory, map->name, &file) < 0)
 		return -1;
-	if (map_check_identity(file, &map->known) == 0)
+	if (map_check_content(file, &map->known) == 0)
 		return file;
 	close(file);
 	return -1;
 }
 
-static void keep_replaced(struct map *map, int file)
+/* The name may still be its own, if the replacement has failed. */
+static bool is_replaced(const struct map *map, int file)
+{
+	struct stat status, named;
+
+	return fstat(file, &status) == 0 &&
+	       (fstatat(map->directory, map->name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+		       named.st_dev != status.st_dev || named.st_ino != status.st_ino);
+}
+
+void map_keep_replaced(struct map *map, int file)
 {
 	if (file < 0)
 		return;
+	if (!is_replaced(map, file)) {
+		close(file);
+		return;
+	}
 	replaced_keep(&map->replaced, file);
 	empty_replaced(map);
 }
 
-static int put_in_place(struct map *map, const char *name, bool touch)
+int map_put_in_place(struct map *map, const char *name, bool touch)
 {
 	const struct replacement_mode mode = {
 		.mode = map->settings.mode,
@@ -408,17 +405,17 @@ static int put_in_place(struct map *map, const char *name, bool touch)
 	return r;
 }
 
-static int publish(struct map *map)
+int map_publish_temporary(struct map *map)
 {
 	int replaced, r;
 
 	if (is_in_place(map)) /* it has been written there */
 		return 0;
-	replaced = open_replaced(map);
-	r = put_in_place(map, map->name, map->settings.wake_readers);
+	replaced = map_open_replaced(map);
+	r = map_put_in_place(map, map->name, map->settings.wake_readers);
 	if (r == 0)
 		map->known = map->identity;
-	keep_replaced(map, replaced);
+	map_keep_replaced(map, replaced);
 	return r;
 }
 
@@ -426,58 +423,15 @@ int map_commit(struct map *map, struct map_identity *ret, struct map_counts *ret
 {
 	const bool in_place = map->writer && is_in_place(map);
 	struct map_counts counts = {0};
-	int r = finish(map, &counts);
+	int r = map_finish(map, &counts);
 
 	if (r == 0)
-		r = publish(map);
+		r = map_publish_temporary(map);
 	if (r == 0 || in_place)
 		*ret = map->identity;
 	if (r >= 0 || in_place)
 		*ret_counts = counts;
 	map_abort(map); /* whatever is left of the change */
-	return r;
-}
-
-static int spare_name(const struct map *map, char name[NAME_MAX + 1])
-{
-	int length = snprintf(name, NAME_MAX + 1, ".%s.spare", map->name);
-
-	return length < 0 || length > NAME_MAX ? -ENAMETOOLONG : 0;
-}
-
-int map_commit_spare(struct map *map)
-{
-	char name[NAME_MAX + 1];
-	struct map_counts counts = {0};
-	int r = spare_name(map, name);
-
-	if (r == 0)
-		r = finish(map, &counts);
-	if (r == 0)
-		r = put_in_place(map, name, false);
-	map_abort(map);
-	return r;
-}
-
-int map_use_spare(struct map *map)
-{
-	char name[NAME_MAX + 1];
-	int replaced, r = spare_name(map, name);
-
-	map_abort(map);
-	if (r == 0)
-		r = open_directory(map);
-	/* where others can write by now, or there is no descriptor for another look, who
-	 * is in gets out: in the directory that was safe when it was opened */
-	if (map->directory >= 0 &&
-		(r == -EPERM || r == -EMFILE || r == -ENFILE || r == -ENOMEM))
-		r = 0;
-	if (r < 0)
-		return r;
-	replaced = open_replaced(map);
-	r = replace_by_spare(
-		map->directory, name, map->name, map->settings.wake_readers, &map->step);
-	keep_replaced(map, replaced);
 	return r;
 }
 

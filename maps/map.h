@@ -52,6 +52,7 @@ struct map_identity {
 	uint64_t inode;
 	int64_t size;
 	struct timespec changed; /* st_ctim */
+	struct timespec written; /* st_mtim: not part of which file it is */
 };
 
 /* What a change did to the rows; of a rebuild all are added.  Those that were as wanted
@@ -152,6 +153,13 @@ int map_commit(struct map *map, struct map_identity *ret, struct map_counts *ret
  * too, and waits for such readers, so long altogether; false: a file has rows still. */
 bool map_empty_replaced(struct map *map, unsigned wait_msec);
 
+/* Gives up those that have rows still. */
+void map_give_up_replaced(struct map *map);
+
+/* How many have been given up: too many were locked, or somebody else has written to
+ * them. Whoever has one open sees its rows until he closes it. */
+uint64_t map_given_up(const struct map *map);
+
 /* For who has published nothing before: takes the file in place, if any, for ours.
  * Should it be damaged, emptying it may crash, so once replaced it is left to
  * map_empty_replaced() alone, in a process of its own. */
@@ -161,11 +169,21 @@ void map_trust_published(struct map *map);
  * when the disk is full. */
 int map_commit_spare(struct map *map) __attribute__((warn_unused_result));
 
-/* Puts the spare in the place of what is published; it is used up by that.  Needs no room
- * on the disk and no descriptor (but then who has the old file of an lmdb map open keeps
- * what he had), and is done in a directory, too, that others can write to by now.  A
- * change in progress is aborted.  -ENOENT: there is none. */
+/* Puts the spare in the place of what is published.  Needs no room on the disk and no
+ * descriptor (but then who has the old file of an lmdb map open keeps what he had), and
+ * is done in a directory, too, that others can write to by now; it is used up by that,
+ * unless there is room for a copy of it.  A change in progress is aborted.  -ENOENT:
+ * there is none; -EPERM: it is not ours alone, or of another type. */
 int map_use_spare(struct map *map) __attribute__((warn_unused_result));
+
+/* True if a text stands in the map's place that we have not written: it does not begin as
+ * ours do, and there is no spare, which is made before the first publication. */
+bool map_is_foreign(const struct map *map);
+
+/* Publishes a copy of the spare, without opening it with the format's library; *ret is
+ * the new file.  -ENOENT: there is none that could be used. */
+int map_restore_spare(struct map *map, struct map_identity *ret)
+	__attribute__((warn_unused_result));
 
 /* Drops the change in progress, if any, and its temporary file. */
 void map_abort(struct map *map);

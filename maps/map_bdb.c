@@ -242,12 +242,13 @@ static int bdb_scan(const struct map_format *format, const char *path,
 	return r;
 }
 
-#define BDB_FORMAT(type, key_order)                                                      \
+#define BDB_FORMAT(type, magic_number, key_order)                                        \
 	{                                                                                \
-		.variant = (type), .order = (key_order), .style = MAP_EDITS,             \
-		.open = bdb_open, .put = bdb_put, .remove = bdb_remove,                  \
-		.finish = bdb_finish, .discard = bdb_discard, .scan = bdb_scan,          \
+		.variant = (type), .magic = (magic_number), .order = (key_order),        \
+		.style = MAP_EDITS, .open = bdb_open, .put = bdb_put,                    \
+		.remove = bdb_remove, .finish = bdb_finish, .discard = bdb_discard,      \
+		.scan = bdb_scan,                                                        \
 	}
 
-const struct map_format map_format_hash = BDB_FORMAT(DB_HASH, hash_order);
-const struct map_format map_format_btree = BDB_FORMAT(DB_BTREE, NULL);
+const struct map_format map_format_hash = BDB_FORMAT(DB_HASH, DB_HASHMAGIC, hash_order);
+const struct map_format map_format_btree = BDB_FORMAT(DB_BTREE, DB_BTREEMAGIC, NULL);

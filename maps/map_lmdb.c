@@ -365,7 +365,7 @@ static int empty_locked(const struct lmdb_file *file, struct map_identity *ident
 {
 	MDB_txn *txn;
 	MDB_dbi dbi;
-	int r = map_check_identity(file->descriptor, identity);
+	int r = map_check_content(file->descriptor, identity);
 
 	if (r < 0)
 		return r;

@@ -212,6 +212,7 @@ static void text_discard(void *pointer)
 #define TEXT_FORMAT(line)                                                                \
 	{                                                                                \
 		.variant = (line), .style = MAP_REWRITES, .is_text = true,               \
+		.first_line = FIRST_LINE,                                                \
 		.has_no_values = ((line)&LINE_SHAPE) == LINE_KEY, .open = text_open,     \
 		.put = text_put, .remove = text_remove, .finish = text_finish,           \
 		.discard = text_discard, .scan = text_scan,                              \

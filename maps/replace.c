@@ -290,16 +290,37 @@ int replacement_commit(struct replacement *replacement,
 }
 
 /* Only what nobody else could have written is put in place. */
-static int check_spare(int directory, const char *spare)
+static int check_spare(const struct stat *status)
+{
+	return !S_ISREG(status->st_mode) || status->st_uid != geteuid() ||
+			       status->st_size == 0 ||
+			       (status->st_mode & (S_IWGRP | S_IWOTH))
+		       ? -EPERM
+		       : 0;
+}
+
+int replace_check_spare(int directory, const char *spare)
 {
 	struct stat status;
 
 	if (fstatat(directory, spare, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	if (!S_ISREG(status.st_mode) || status.st_uid != geteuid() ||
-		status.st_size == 0 || (status.st_mode & (S_IWGRP | S_IWOTH)))
-		return -EPERM;
-	return 0;
+	return check_spare(&status);
+}
+
+int replace_open_spare(int directory, const char *spare, int *ret)
+{
+	struct stat status;
+	int file, r = replace_open_current(directory, spare, &file);
+
+	if (r < 0)
+		return r;
+	r = fstat(file, &status) < 0 ? -errno : check_spare(&status);
+	if (r < 0)
+		close(file);
+	else
+		*ret = file;
+	return r;
 }
 
 int replace_by_spare(int directory, const char *spare, const char *name, bool touch,
@@ -308,10 +329,7 @@ int replace_by_spare(int directory, const char *spare, const char *name, bool to
 	int replaced = -1;
 	int r;
 
-	*ret_step = "open the spare of";
-	r = check_spare(directory, spare);
-	if (r < 0)
-		return r;
+	*ret_step = "check old file";
 	r = check_replaced(directory, name, touch, &replaced);
 	if (r < 0)
 		return r;

@@ -66,10 +66,16 @@ int replacement_commit(struct replacement *replacement,
 	const struct replacement_mode *mode, struct stat *ret, const char **ret_step)
 	__attribute__((warn_unused_result));
 
-/* Puts the whole file spare in the place of name, in the same directory: a rename, which
- * needs no room on the disk, and no descriptor but to touch the old file.  -ENOENT: there
- * is no spare; -EPERM: one of the two is no regular file, or the spare is not ours alone.
- */
+/* Opens a whole file that is to take the place of another, or only looks at it.  -ENOENT:
+ * there is none; -EPERM: it is no regular file, or not ours alone. */
+int replace_open_spare(int directory, const char *spare, int *ret)
+	__attribute__((warn_unused_result));
+int replace_check_spare(int directory, const char *spare)
+	__attribute__((warn_unused_result));
+
+/* Puts the file spare in the place of name, in the same directory: a rename, which needs
+ * no room on the disk, and no descriptor but to touch the old file.  -EPERM: what is in
+ * place is no regular file. */
 int replace_by_spare(int directory, const char *spare, const char *name, bool touch,
 	const char **ret_step) __attribute__((warn_unused_result));
 

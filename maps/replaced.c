@@ -12,11 +12,12 @@ enum {
 	PATH_SIZE = sizeof("/proc/self/fd/2147483647"),
 };
 
-static void drop(struct replaced *replaced, unsigned index)
+static void drop(struct replaced *replaced, unsigned index, bool is_empty)
 {
 	struct replaced_file *file = &replaced->files[index];
 
 	close(file->file);
+	replaced->given_up += !is_empty;
 	replaced->count--;
 	memmove(file, file + 1, (replaced->count - index) * sizeof(*file));
 }
@@ -25,35 +26,41 @@ void replaced_keep(struct replaced *replaced, int file)
 {
 	struct stat status;
 
-	if (fstat(file, &status) < 0 || status.st_nlink > 0) {
+	if (fstat(file, &status) < 0) {
 		close(file);
 		return;
 	}
 	if (replaced->count == REPLACED_MAX)
-		drop(replaced, 0);
+		drop(replaced, 0, false);
 	replaced->files[replaced->count++] = (struct replaced_file){
 		.file = file, .identity = map_identity_of(&status)};
 }
 
-/* True if there is nothing more to be done about it. */
-static bool empty_file(
-	struct replaced_file *file, const struct map_format *format, unsigned wait_msec)
+/* Drops it, if there is nothing more to be done about it. */
+static bool try_one(struct replaced *replaced, unsigned index,
+	const struct map_format *format, unsigned wait_msec)
 {
+	struct replaced_file *file = &replaced->files[index];
 	char path[PATH_SIZE];
+	struct stat status;
 	int r;
 
+	/* nobody finds it by name any more who needs to be kept from reading it */
+	if (fstat(file->file, &status) == 0 && !(status.st_mode & S_IWUSR))
+		(void)fchmod(file->file, S_IRUSR | S_IWUSR);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file->file);
 	r = format->empty(path, &file->identity, wait_msec);
-	return r == 0 || r == -ESTALE || r == -EBADMSG;
+	if (r < 0 && r != -ESTALE && r != -EBADMSG)
+		return false;
+	drop(replaced, index, r == 0);
+	return true;
 }
 
 static void try_all(
 	struct replaced *replaced, const struct map_format *format, unsigned wait_msec)
 {
 	for (unsigned i = 0; i < replaced->count;)
-		if (empty_file(&replaced->files[i], format, wait_msec))
-			drop(replaced, i);
-		else
+		if (!try_one(replaced, i, format, wait_msec))
 			i++;
 }
 
@@ -76,14 +83,13 @@ bool replaced_empty(
 
 		if (wait <= 0)
 			break;
-		if (empty_file(&replaced->files[left - 1], format, (unsigned)wait))
-			drop(replaced, left - 1);
+		(void)try_one(replaced, left - 1, format, (unsigned)wait);
 	}
 	return replaced->count == 0;
 }
 
-void replaced_done(struct replaced *replaced)
+void replaced_give_up(struct replaced *replaced)
 {
 	while (replaced->count > 0)
-		drop(replaced, replaced->count - 1);
+		drop(replaced, replaced->count - 1, false);
 }

@@ -7,6 +7,7 @@
 #define MAPS_REPLACED_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "maps/format.h"
 
@@ -23,9 +24,11 @@ struct replaced_file {
 struct replaced {
 	struct replaced_file files[REPLACED_MAX];
 	unsigned count;
+	uint64_t given_up; /* with rows in them, or so it must be feared */
 };
 
-/* Takes over a file that is open for reading; if it was not replaced it is closed. */
+/* Takes over a file that is open for reading and was replaced.  It may have a name still,
+ * of someone who keeps old ones: that is no reason to leave it as it is. */
 void replaced_keep(struct replaced *replaced, int file);
 
 /* Tries to empty all, waiting for their readers so long altogether.  True: none is left.
@@ -34,6 +37,6 @@ bool replaced_empty(
 	struct replaced *replaced, const struct map_format *format, unsigned wait_msec);
 
 /* Gives up all. */
-void replaced_done(struct replaced *replaced);
+void replaced_give_up(struct replaced *replaced);
 
 #endif

@@ -3,6 +3,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import unittest
 
@@ -212,10 +213,78 @@ class Maps(unittest.TestCase):
         self.dracd.stop()
         with open(self.dracd.path("access"), "a") as static:
             static.write("connect:203.0.113.9 REJECT\n leading blank\n")
+        os.unlink(self.dracd.path("maps/.access.db.spare"))
         self.dracd.start()
         self.dracd.login("203.0.113.9", "wait_ms=10000")
         self.assertEqual(self.map("access"), {})
         self.assertEqual(self.map("postfix"), {"203.0.113.9": "OK"})
+
+    def spoil_static(self):
+        with open(self.dracd.path("access"), "w") as static:
+            static.write("localhost RELAY\n leading blank\n")
+
+    def mend_static(self):
+        with open(self.dracd.path("access.new"), "w") as static:
+            static.write("localhost RELAY\n")
+        os.rename(self.dracd.path("access.new"), self.dracd.path("access"))
+
+    def assert_good_again(self):
+        self.mend_static()
+        self.wait_for_map("access", {"localhost": "RELAY", "connect:203.0.113.9": "RELAY",
+                                     "connect:192.0.2.66": "RELAY"})
+        self.assertNotIn("state=critical", "\n".join(self.dracd.control("status")))
+        self.dracd.stop()
+        self.assertEqual(self.map("access"), {"localhost": "RELAY"})
+
+    def test_start_with_a_bad_static_file_keeps_the_rows_that_were_good(self):
+        self.login("203.0.113.9")
+        self.login("192.0.2.66")
+        self.dracd.stop()
+        for spoil in (self.spoil_static, lambda: os.unlink(self.dracd.path("access"))):
+            spoil()
+            for _ in range(2):  # the second finds what the first has left
+                self.dracd.start()
+                self.assertEqual(self.map("access"), self.STATIC_ROWS)
+                self.dracd.stop()
+                self.assertEqual(self.map("access"), self.STATIC_ROWS)
+        self.dracd.start()
+        self.dracd.wait_for_log("so the map has the rows of its last good state, but no lease")
+        shown = "\n".join(self.dracd.control("maps name=access verify=yes"))
+        self.assertIn("state=error", shown)
+        self.assertIn("verified=no", shown)
+        # a lease that ends takes no row of the administrator's with it
+        self.assertIn("maps_late=0", self.dracd.control("revoke address=192.0.2.66 hold_ms=1")[-1])
+        self.login("192.0.2.66")
+        self.assertTrue(self.dracd.control("maps rebuild=yes")[-1].startswith("OK"))
+        self.assertEqual(self.map("access"), self.STATIC_ROWS)
+        self.assertIn("state=critical", "\n".join(self.dracd.control("status")))
+        self.assert_good_again()
+
+    def test_kill_with_a_bad_static_file_keeps_the_rows_that_were_good(self):
+        self.login("203.0.113.9")
+        self.login("192.0.2.66")
+        self.spoil_static()
+        for _ in range(2):
+            self.dracd.stop(signal.SIGKILL)
+            self.wait_for_map("access", self.STATIC_ROWS)
+            self.dracd.start()
+            self.assertEqual(self.map("access"), self.STATIC_ROWS)
+        self.dracd.wait_for_log("map access: withdrawn with the rows of the last good state of ")
+        self.assert_good_again()
+
+    def test_type_that_is_new_takes_no_rows_of_the_old_one(self):
+        self.login("203.0.113.9")
+        self.dracd.stop()
+        self.spoil_static()
+        self.dracd.write_config(MAPS.format(dir=self.dracd.directory).replace(
+            "access { type = hash", "access { type = btree"))
+        self.dracd.start()
+        self.assertEqual(self.map("access"), {})
+        self.assert_magic_of_btree("access")
+
+    def assert_magic_of_btree(self, name):
+        with open(self.dracd.path(f"maps/{name}.db"), "rb") as file:
+            self.assertEqual(int.from_bytes(file.read(16)[12:], sys.byteorder), 0x053162)
 
     def test_failed_start_withdraws_what_was_left_open(self):
         self.login("203.0.113.9")

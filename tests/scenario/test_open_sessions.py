@@ -127,6 +127,27 @@ class OpenSessions(Case):
             self.session = self.open_session()
             self.assertEqual(self.session.value(BOB), "OK")
 
+    def test_file_that_root_has_touched(self):
+        """As a backup by hard links does, or an administrator who changes its mode."""
+        def touch_none(_):
+            pass
+
+        def link(path):
+            os.link(path, f"{path}.kept")
+
+        for touch in (lambda path: os.chmod(path, 0o640), lambda path: os.chmod(path, 0o400), link, touch_none):
+            self.login(LATER)
+            session = self.open_session()
+            self.assertEqual(session.value(LATER), "OK")
+            touch(self.map())
+            self.assertIn("maps_late=0", self.dracd.control(f"revoke address={LATER} hold_ms=1")[-1])
+            self.dracd.wait_for(lambda: session.value(LATER) == "-", "the open session to refuse")
+        os.chmod(self.map(), 0o640)
+        session = self.open_session()
+        self.dracd.stop()
+        self.assertEqual(session.value(BOB), "-")
+        self.assertEqual(self.open_session().value(BOB), "-")
+
     def lock(self, name="postfix"):
         """As one who is in the middle of a lookup, and stays there until the file is closed."""
         held = open(self.map(name), "rb")
@@ -142,6 +163,23 @@ class OpenSessions(Case):
         held.close()
         self.dracd.wait_for(lambda: self.session.value(BOB) == "-", "the old file to be emptied, without a change")
         self.assertEqual(self.open_session().value(BOB), "OK")
+
+    def test_one_that_is_given_up_is_an_error(self):
+        def given_up(count):
+            return f"map postfix: {count} replaced files of it cannot be emptied"
+
+        for number in range(5):
+            self.assertNotIn(given_up(1), self.dracd.text())
+            self.assertIn("state=ok", self.dracd.control("maps name=postfix")[0])
+            self.lock()
+            self.login(f"203.0.113.{number + 20}")
+        self.dracd.wait_for_log(given_up(1))
+        self.assertEqual(self.session.value(BOB), "OK")
+        self.assertIn("state=error error=1%20replaced%20files%20cannot%20be%20emptied",
+                      self.dracd.control("maps name=postfix")[0])
+        self.assertIn("state=critical", "\n".join(self.dracd.control("status")))
+        self.dracd.stop()
+        self.dracd.wait_for_log(given_up(4))
 
     def test_four_that_are_locked_hold_the_guardian_up_once(self):
         names = ("a", "b", "c", "d", "postfix")

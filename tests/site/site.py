@@ -36,7 +36,8 @@ map exim { type = iplsearch  keys = plain  path = "/var/lib/dracd/maps/relayhost
 # and what for all the other formats, each for one MTA.
 FORMATS = {
     "postfix-btree": 'map p2 { type = btree  keys = postfix  path = "/var/lib/dracd/maps/postfix-btree" }\n',
-    "postfix-lmdb": 'map p3 { type = lmdb  keys = postfix  path = "/var/lib/dracd/maps/postfix" }\n',
+    "postfix-lmdb": 'map p3 { type = lmdb  keys = postfix  path = "/var/lib/dracd/maps/postfix"  '
+                    'group = postfix  mode = 0640 }\n',
     "postfix-cdb": 'map p4 { type = cdb  keys = postfix  path = "/var/lib/dracd/maps/postfix" }\n',
     "sendmail-drac-btree": 'map s2 { type = btree  keys = sendmail  path = "/var/lib/dracd/maps/drac-btree" }\n',
     "sendmail-sequence": 'map s3 { type = hash  keys = access  path = "/var/lib/dracd/maps/leases" }\n',

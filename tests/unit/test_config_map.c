@@ -180,6 +180,45 @@ static void test_files_of_maps(void **state)
 	assert_true(has_problem(world, 3, "map c: path is that of map b"));
 }
 
+/* Nor is it one that the administrator writes, or dracd for itself. */
+static void test_files_of_others(void **state)
+{
+	struct world *world = *state;
+	char text[512], other[64];
+
+	assert_int_equal(load(world, "map a { path = \"/s\" type = lsearch }\n"
+				     "map b { path = \"/x\" type = hash keys = access "
+				     "static = \"/s\" }\n"
+				     "map c { path = \"/y\" type = hash keys = access "
+				     "static = \"/y.db\" }\n"),
+		-EINVAL);
+	assert_int_equal(world->problems.count, 2);
+	assert_true(has_problem(world, 1, "map a: path: /s is the static file of map b"));
+	assert_true(
+		has_problem(world, 3, "map c: path: /y.db is the static file of map c"));
+	snprintf(other, sizeof(other), "%s/other", world->directory);
+	assert_int_equal(link(world->file, other), 0);
+	snprintf(text, sizeof(text),
+		"map a { path = \"%s\" type = iplsearch }\n"
+		"map b { path = \"%s\" type = lsearch }\n",
+		world->file, other);
+	assert_int_equal(load(world, text), -EINVAL);
+	assert_int_equal(world->problems.count, 2);
+	assert_true(has_problem(world, 1, "map a: path: /tmp/"));
+	assert_non_null(strstr(
+		world->problems.items[1].text, "/other is part of this configuration"));
+	assert_int_equal(
+		load(world, "state_directory = \"/none/s\"\n"
+			    "map a { path = \"/none/s/blocks\" type = lsearch }\n"
+			    "map b { path = \"/none/s/maps/b\" type = lsearch }\n"
+			    "map c { path = \"/none/blocks\" type = lsearch }\n"
+			    "map d { path = \"/none/s/d\" type = lsearch }\n"),
+		-EINVAL);
+	assert_int_equal(world->problems.count, 1);
+	assert_true(
+		has_problem(world, 2, "map a: path: /none/s/blocks is a file of dracd"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +227,7 @@ int main(void)
 		TEST(test_what_a_map_has_by_its_type),
 		TEST(test_maps_for_export),
 		TEST(test_files_of_maps),
+		TEST(test_files_of_others),
 	};
 
 	return cmocka_run_group_tests_name("config_map", tests, NULL, NULL);

@@ -268,6 +268,51 @@ static void a_spare_takes_the_place_on_a_full_disk(void **state)
 	assert_int_equal(unlink(spare), 0);
 }
 
+/* No link: Postfix sees that a file was replaced by its count of links being zero. */
+static void assert_is_copied(const struct world *world)
+{
+	struct stat in_place, spare;
+	char path[80];
+
+	snprintf(path, sizeof(path), "%s/.m.db.spare", world->directory);
+	assert_int_equal(stat(path, &spare), 0);
+	assert_int_equal(stat(world->file, &in_place), 0);
+	assert_int_not_equal(spare.st_ino, in_place.st_ino);
+	assert_int_equal(spare.st_nlink, 1);
+	assert_int_equal(in_place.st_nlink, 1);
+	assert_int_equal(in_place.st_size, spare.st_size);
+	assert_int_equal(in_place.st_mode & 07777, 0644);
+	assert_int_equal(map_scan(&world->settings, is_localhost, NULL), 0);
+}
+
+static void a_spare_that_was_used_is_there_again(void **state)
+{
+	struct world *world = *state;
+	struct map_identity identity, found;
+
+	assert_int_equal(map_restore_spare(world->map, &identity), -ENOENT);
+	assert_int_equal(map_begin_rebuild(world->map), 0);
+	assert_int_equal(map_put(world->map, "localhost", "RELAY"), 0);
+	assert_int_equal(map_commit_spare(world->map), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		rebuild(world, 0, 100);
+		assert_int_equal(map_use_spare(world->map), 0);
+		assert_is_copied(world);
+		rebuild(world, 0, 100);
+		assert_int_equal(map_restore_spare(world->map, &identity), 0);
+		assert_is_copied(world);
+		assert_int_equal(map_identify(world->map, &found), 0);
+		assert_true(map_identity_equal(&identity, &found));
+	}
+	assert_int_equal(count_entries(world->directory), 2);
+	world->settings.type = MAP_BTREE;
+	reopen(world);
+	assert_int_equal(map_restore_spare(world->map, &identity), -ENOENT);
+	assert_int_equal(map_use_spare(world->map), -EPERM);
+	world->settings.type = MAP_HASH;
+	assert_int_equal(map_scan(&world->settings, is_localhost, NULL), 0);
+}
+
 /* What was on the heap before, such as names of users, must not get into the unused parts
  * of a file that is for everybody to read. */
 static void publishes_nothing_from_the_heap(void **state)
@@ -359,6 +404,7 @@ int main(void)
 		TEST(wakes_readers_if_asked_to),
 		TEST(a_failed_write_leaves_the_old_map),
 		TEST(a_spare_takes_the_place_on_a_full_disk),
+		TEST(a_spare_that_was_used_is_there_again),
 		TEST(publishes_nothing_from_the_heap),
 		TEST(maps_in_several_threads_do_not_meet),
 	};

@@ -119,6 +119,42 @@ static void an_old_file_that_is_locked_is_emptied_later(void **state)
 	}
 }
 
+/* Nobody has written to it: another mode, or a name more, is no reason to leave its rows
+ * to those who have it open. */
+static void a_file_that_was_touched_is_emptied(void **state)
+{
+	struct world *world = *state;
+	char there[] = "connect:10.0.0.7", other[80];
+	struct map_identity found;
+
+	snprintf(other, sizeof(other), "%s.kept", world->file);
+	for (unsigned i = 0; i < 5; i++) {
+		struct map_identity identity = rebuild(world, 0, 10);
+		MDB_env *env = open_reader(world->file);
+
+		if (i < 3)
+			assert_int_equal(chmod(world->file, i == 0   ? 0640
+							    : i == 1 ? 0400
+								     : 0755),
+				0);
+		else
+			assert_int_equal(link(world->file, other), 0);
+		assert_int_equal(map_begin_delta(world->map, &identity), -ESTALE);
+		if (i == 4) { /* what is not replaced is not emptied */
+			assert_int_equal(map_begin_rebuild(world->map), 0);
+			map_abort(world->map);
+			assert_int_equal(look_up(env, there), 0);
+		}
+		withdraw(world);
+		assert_int_equal(look_up(env, there), MDB_NOTFOUND);
+		assert_int_equal(map_identify(world->map, &found), 0);
+		assert_int_not_equal(found.inode, identity.inode);
+		mdb_env_close(env);
+		if (i >= 3)
+			assert_int_equal(unlink(other), 0);
+	}
+}
+
 /* It may be damaged: nobody but a process of its own opens it. */
 static void a_strange_file_is_not_emptied(void **state)
 {
@@ -127,8 +163,10 @@ static void a_strange_file_is_not_emptied(void **state)
 	MDB_env *env;
 
 	for (unsigned trusts = 0; trusts < 2; trusts++) {
+		const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1}};
+
 		rebuild(world, 0, 10);
-		assert_int_equal(chmod(world->file, 0600), 0);
+		assert_int_equal(utimensat(AT_FDCWD, world->file, times, 0), 0);
 		env = open_reader(world->file);
 		if (trusts) {
 			map_trust_published(world->map);
@@ -152,6 +190,7 @@ int main(void)
 		TEST(a_withdrawal_reaches_who_has_the_old_file),
 		TEST(a_rebuild_empties_the_old_file),
 		TEST(an_old_file_that_is_locked_is_emptied_later),
+		TEST(a_file_that_was_touched_is_emptied),
 		TEST(a_strange_file_is_not_emptied),
 	};
 

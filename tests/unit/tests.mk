@@ -1,5 +1,5 @@
 # All of maps/ that writes files.
-map_modules = maps/map maps/map_type maps/replace maps/delta maps/identity maps/replaced maps/lmdb_file maps/map_lmdb maps/map_text \
+map_modules = maps/map maps/map_spare maps/map_type maps/replace maps/delta maps/identity maps/replaced maps/lmdb_file maps/map_lmdb maps/map_text \
 	$(if $(filter 1,$(WITH_BDB)),maps/map_bdb) $(if $(filter 1,$(WITH_CDB)),maps/map_cdb)
 
 # The modules each unit test links, without suffix: nothing else is in the program.

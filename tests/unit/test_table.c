@@ -342,11 +342,13 @@ static void test_other_formats(void **state)
 	change_state(world, false, 1);
 	assert_int_equal(table_check(&world->settings, 30, &counted), -EUCLEAN);
 	assert_int_equal(
-		table_open(&world->settings, at(1), &world->table, &dropped), -EUCLEAN);
+		table_open(&world->settings, NULL, at(1), &world->table, &dropped),
+		-EUCLEAN);
 	change_state(world, true, 0);
 	assert_int_equal(table_check(&world->settings, 30, &counted), -EUCLEAN);
 	assert_int_equal(
-		table_open(&world->settings, at(1), &world->table, &dropped), -EUCLEAN);
+		table_open(&world->settings, NULL, at(1), &world->table, &dropped),
+		-EUCLEAN);
 }
 
 int main(void)

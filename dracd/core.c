@@ -81,14 +81,16 @@ void core_arm_timer(struct core *core)
 {
 	struct moment now = clock_now();
 	uint64_t block = blocks_next_end(core->blocks, now), at = core->resume_ends;
-	struct expiry next;
+	/* while no end is logged, the timer is there for the maps alone */
+	struct expiry told = {.deadline_boot_usec = core->woken}, next;
 	int r = 0;
 
 	if (at == 0) {
 		at = UINT64_MAX;
 		r = table_reader_begin(core->reader);
 		if (r == 0) {
-			r = table_next_expiry(core->reader, &core->ended, &next);
+			r = table_next_expiry(core->reader,
+				core->revoking > 0 ? &told : &core->ended, &next);
 			table_reader_end(core->reader);
 		}
 		if (r == 0)

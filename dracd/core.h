@@ -54,6 +54,7 @@ struct core {
 	struct expiry ended;    /* ends up to this row are logged */
 	uint64_t resume_ends;   /* boot clock: when to go on with that; 0: all are */
 	uint64_t woken;         /* boot clock: when the maps were last told of ends */
+	unsigned revoking;      /* users whose revocation is on its way to the table */
 	uint64_t armed;         /* the time of timer; UINT64_MAX: off */
 	unsigned keeping;       /* logins just committed that leave it as it is */
 	sd_event_source *timer; /* for the earliest end, of a lease or a block */

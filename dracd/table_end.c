@@ -204,8 +204,14 @@ static int end_share(struct table *table, const struct address *key, uint64_t ha
 	if (r != 0)
 		return r;
 	if (lease.deadline_boot_usec > table->now.boot_usec) {
+		bool earlier = lease.deadline_boot_usec < old.deadline_boot_usec;
+
 		r = table_put_row(table, &lease, &old);
-		return r == 0 && table->settings.feed_users ? table_touch(table, key) : r;
+		/* a map may have passed the new deadline before this is committed, and
+		 * would never look there again */
+		if (r == 0 && (earlier || table->settings.feed_users))
+			r = table_touch(table, key);
+		return r;
 	}
 	/* the shares of the others are over: with them it ends, and the maps, which have
 	 * passed that deadline already, must be told */

@@ -75,13 +75,17 @@ static void test_users_of_a_lease(void **state)
 	struct table_ended ended;
 	struct table_grant grant;
 	struct lease lease;
+	uint64_t sequence;
 
 	assert_int_equal(login(world, "203.0.113.9", "bob", 0, 100, &grant), 0);
 	assert_int_equal(login(world, "203.0.113.9", "eve", 5, 30, &grant), 0);
 	assert_int_equal(login(world, "203.0.113.8", "bob", 5, 30, &grant), 0);
+	sequence = table_get_state(world->table)->sequence;
 	assert_int_equal(table_begin(world->table, at(6)), 0);
 	assert_int_equal(table_end_user(world->table, "bob", &ended), 0);
 	assert_int_equal(table_commit(world->table, true), 0);
+	/* of both the maps are told: they may be past the second's new deadline, too */
+	assert_int_equal(changes_after(world, sequence), 2);
 	/* what bob held alone has ended; what he shared lasts as long as eve's part */
 	assert_int_equal(ended.leases, 1);
 	assert_int_equal(find(world, "203.0.113.8", &lease), TABLE_NOT_FOUND);

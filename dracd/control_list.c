@@ -78,7 +78,8 @@ static int visit_row(const struct expiry *row, void *context)
 		return 0;
 	if (table_read_lease(session->daemon->core.reader, &row->key, &lease) != 0)
 		return 0;
-	if (*listing->service && strcmp(listing->service, lease.service) != 0)
+	if (*listing->service &&
+		!services_has(&lease.services, listing->service, turn->now))
 		return 0;
 	if (!has_user(&session->daemon->core, &lease, listing->user, user))
 		return 0;

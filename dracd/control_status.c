@@ -223,19 +223,18 @@ void control_status(struct session *session, const struct words *words)
 
 /* ---- check ---- */
 
-/* The lookups that have a view, and do not see the lease. */
+/* The lookups that have a view, and do not see the address. */
 static void add_unseen(struct session *session, struct line *line,
-	const struct address *address, const struct lease *lease, struct moment now)
+	const struct address *address, struct moment now)
 {
 	const struct lookup_set *lookups = &session->daemon->lookups;
-	struct rules rules = core_rules(&session->daemon->core);
 	struct names unseen = {0};
 
 	for (size_t i = 0; i < lookups->count; i++) {
 		const struct lookup_settings *settings = lookups->items[i]->settings;
 
-		if (guard_admit_view(&rules, &settings->view, address, lease, now) !=
-			REASON_OK)
+		if (core_find_in_view(&session->daemon->core, &settings->view, address,
+			    now) != REASON_OK)
 			add_name(&unseen, settings->name);
 	}
 	if (unseen.used > 0)
@@ -262,7 +261,7 @@ static void answer_permit(struct session *session, const struct address *address
 	line_add_number(&line, "login_ms", lease->login_wall_usec / USEC_PER_MSEC);
 	if (core->config->mode == MODE_OBSERVE)
 		line_add(&line, "mode", "observe");
-	add_unseen(session, &line, address, lease, now);
+	add_unseen(session, &line, address, now);
 	control_finish(session, &line);
 }
 

@@ -296,20 +296,39 @@ int core_find(struct core *core, const struct address *address, struct moment no
 	return (int)guard_admit(&rules, address, r == 0 ? ret_lease : NULL, now);
 }
 
+int core_find_in_view(struct core *core, const struct view *view,
+	const struct address *address, struct moment now)
+{
+	struct rules rules = core_rules(core);
+	struct address within = *address;
+	unsigned shortest = address_is_ipv4(address) ? 96 : 0;
+
+	for (;;) {
+		struct lease lease;
+		enum reason reason;
+		int r = find_lease(core, &within, now, &lease);
+
+		if (r < 0)
+			return r;
+		reason = guard_admit_view(
+			&rules, view, address, r == 0 ? &lease : NULL, now);
+		if (reason != REASON_SERVICE || lease.address.length <= shortest)
+			return (int)reason;
+		within = address_network(address, lease.address.length - 1U);
+	}
+}
+
 int core_ask(struct core *core, const struct view *view, const struct address *address)
 {
 	struct moment now = clock_now();
 	struct counters *counters = stats_now(&core->stats, now);
-	struct rules rules = core_rules(core);
-	struct lease lease;
 	struct event event;
 	int r;
 
 	counters->asked++;
-	r = find_lease(core, address, now, &lease);
+	r = core_find_in_view(core, view, address, now);
 	if (r < 0)
 		return r;
-	r = (int)guard_admit_view(&rules, view, address, r == 0 ? &lease : NULL, now);
 	if (r != REASON_OK)
 		return 0;
 	counters->permitted++;

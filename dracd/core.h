@@ -130,6 +130,12 @@ int core_ask_maps(struct core *core, const struct map_question *question, core_d
 int core_find(struct core *core, const struct address *address, struct moment now,
 	struct lease *ret_lease) __attribute__((warn_unused_result));
 
+/* The same as a lookup with this view sees it.  A lease that it does not see by its
+ * services hides none around it. */
+int core_find_in_view(struct core *core, const struct view *view,
+	const struct address *address, struct moment now)
+	__attribute__((warn_unused_result));
+
 /* The same for an MTA, whose lookup has this view: counted, and "no" in observe mode.  1,
  * 0 or a negative errno. */
 int core_ask(struct core *core, const struct view *view, const struct address *address)

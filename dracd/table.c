@@ -16,13 +16,13 @@
 #include "dracd/table_internal.h"
 
 enum {
-	FORMAT_VERSION = 2,
+	FORMAT_VERSION = 3,
 	FORMAT_SIZE = 1 + 16 + 3 * 8
 };
 
 /* Virtual space per lease: many times what a lease with all its users takes, so that a
  * limit of the configuration is met long before the map is full.  It costs nothing. */
-#define MAP_BYTES_PER_LEASE UINT64_C(8192)
+#define MAP_BYTES_PER_LEASE UINT64_C(16384)
 #define MAP_BYTES_AT_LEAST (UINT64_C(256) << 20)
 
 int table_result(int mdb_result)

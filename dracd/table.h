@@ -102,7 +102,8 @@ int table_login(struct table *table, const struct address *key, const struct log
 	struct table_grant *ret) __attribute__((warn_unused_result));
 
 /* Extends the lease of key and the user's share in it, if both are live at renewal_time;
- * else TABLE_NOT_FOUND.  Of the login's record nothing changes. */
+ * else TABLE_NOT_FOUND.  Of his logins those by its service last longer, if there are any
+ * in force; of the login's record nothing else changes. */
 int table_renew(struct table *table, const struct address *key, const struct login *login,
 	uint64_t usec, struct moment renewal_time, struct table_grant *ret)
 	__attribute__((warn_unused_result));

@@ -375,6 +375,8 @@ static void close_session(struct connection *connection)
 	session->connection = NULL;
 	if (session->listing.is_active)
 		control_list_cancel(session);
+	if (session->counting.next_turn)
+		control_status_cancel(session);
 	if (!session->is_busy)
 		free(session);
 }

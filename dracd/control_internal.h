@@ -20,6 +20,12 @@ struct listing {
 	char service[SERVICE_SIZE];
 };
 
+/* A status whose leases are being counted. */
+struct counting {
+	sd_event_source *next_turn; /* NULL: none is */
+	struct lease_count count;
+};
+
 /* The state of a connection.  One command at a time: the connection is paused meanwhile.
  */
 struct session {
@@ -33,6 +39,7 @@ struct session {
 	char map[256]; /* that is asked for; empty: all */
 	bool verify;   /* it is asked whether they are as in the table */
 	struct listing listing;
+	struct counting counting;
 };
 
 /* Starts to answer "list"; ends by control_finish(). */
@@ -52,8 +59,11 @@ enum map_state control_maps_state(const struct core *core);
 /* Sends a line for each map. */
 void control_send_maps(struct session *session);
 
-/* Answer "status", "maps" and "check". */
+/* Starts to answer "status"; ends by control_finish(). */
 void control_status(struct session *session, const struct words *words);
+void control_status_cancel(struct session *session);
+
+/* Answer "maps" and "check". */
 void control_maps(struct session *session, const struct words *words);
 void control_check(struct session *session, const struct words *words);
 

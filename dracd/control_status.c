@@ -62,14 +62,13 @@ static void send_leases(struct session *session)
 {
 	struct core *core = &session->daemon->core;
 	struct expiry after = {.deadline_boot_usec = clock_now().boot_usec + 1}, next;
-	uint64_t ipv4, ipv6;
+	const struct lease_count *count = &session->counting.count;
 	struct line line;
 
-	core_count(core, &ipv4, &ipv6);
 	line_init(&line, "leases");
-	line_add_number(&line, "count", ipv4 + ipv6);
-	line_add_number(&line, "ipv4", ipv4);
-	line_add_number(&line, "ipv6", ipv6);
+	line_add_number(&line, "count", count->ipv4 + count->ipv6);
+	line_add_number(&line, "ipv4", count->ipv4);
+	line_add_number(&line, "ipv6", count->ipv6);
 	line_add_number(&line, "limit", session->daemon->started->max_leases);
 	if (table_reader_begin(core->reader) == 0) {
 		if (table_next_expiry(core->reader, &after, &next) == 0)
@@ -206,11 +205,10 @@ static void send_warnings(struct session *session)
 	}
 }
 
-void control_status(struct session *session, const struct words *words)
+static void answer_status(struct session *session)
 {
 	struct line line;
 
-	(void)words;
 	send_head(session);
 	send_leases(session);
 	send_counters(session);
@@ -219,6 +217,42 @@ void control_status(struct session *session, const struct words *words)
 	send_warnings(session);
 	line_init(&line, "OK");
 	control_finish(session, &line);
+}
+
+void control_status_cancel(struct session *session)
+{
+	session->counting.next_turn =
+		sd_event_source_disable_unref(session->counting.next_turn);
+	session->is_busy = false;
+}
+
+/* Goes on at the loop's next turn. */
+static int on_next_turn(sd_event_source *source, void *userdata)
+{
+	struct session *session = userdata;
+	struct counting *counting = &session->counting;
+
+	if (!core_count_step(&session->daemon->core, &counting->count)) {
+		(void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+		return 0;
+	}
+	counting->next_turn = sd_event_source_disable_unref(counting->next_turn);
+	answer_status(session);
+	return 0;
+}
+
+void control_status(struct session *session, const struct words *words)
+{
+	struct core *core = &session->daemon->core;
+	struct counting *counting = &session->counting;
+
+	(void)words;
+	core_count_begin(core, clock_now(), &counting->count);
+	if (core_count_step(core, &counting->count))
+		answer_status(session);
+	else if (sd_event_add_defer(
+			 core->event, &counting->next_turn, on_next_turn, session) < 0)
+		control_fail(session, "temporary", "out of memory");
 }
 
 /* ---- check ---- */

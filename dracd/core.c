@@ -353,34 +353,6 @@ void core_lease_user(struct core *core, const struct lease *lease, char ret[USER
 	table_reader_end(core->reader);
 }
 
-struct over {
-	uint64_t now, ipv4, ipv6;
-};
-
-static int count_over(const struct expiry *row, void *context)
-{
-	struct over *over = context;
-
-	if (row->deadline_boot_usec > over->now)
-		return TABLE_NOT_FOUND;
-	++*(address_is_ipv4(&row->key) ? &over->ipv4 : &over->ipv6);
-	return 0;
-}
-
-void core_count(struct core *core, uint64_t *ret_ipv4, uint64_t *ret_ipv6)
-{
-	struct over over = {.now = clock_now().boot_usec};
-	struct expiry first = {0};
-
-	if (table_reader_begin(core->reader) == 0) {
-		if (table_each_expiry(core->reader, &first, count_over, &over) < 0)
-			log_message(LOG_ERR, "table: cannot read the expiry index");
-		table_reader_end(core->reader);
-	}
-	*ret_ipv4 = core->state.ipv4 > over.ipv4 ? core->state.ipv4 - over.ipv4 : 0;
-	*ret_ipv6 = core->state.ipv6 > over.ipv6 ? core->state.ipv6 - over.ipv6 : 0;
-}
-
 /* ---- life ---- */
 
 static int add_timers(struct core *core)

@@ -144,7 +144,20 @@ int core_ask(struct core *core, const struct view *view, const struct address *a
 /* The user of the latest login of a lease; empty if unknown. */
 void core_lease_user(struct core *core, const struct lease *lease, char ret[USER_SIZE]);
 
-/* Live leases per family: without those that are over and not yet deleted. */
-void core_count(struct core *core, uint64_t *ret_ipv4, uint64_t *ret_ipv6);
+/* Live leases per family, without those that are over and not yet deleted.  There may be
+ * as many of these as leases, so they are counted in steps between which the loop has its
+ * turn; as of now. */
+struct lease_count {
+	uint64_t ipv4, ipv6; /* the result, after the last step */
+	uint64_t boot_usec;
+	struct expiry last;
+};
+
+void core_count_begin(
+	const struct core *core, struct moment now, struct lease_count *ret);
+
+/* True if it was the last step. */
+bool core_count_step(struct core *core, struct lease_count *count)
+	__attribute__((warn_unused_result));
 
 #endif

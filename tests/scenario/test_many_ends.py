@@ -6,7 +6,7 @@ import subprocess
 import time
 import unittest
 
-from dracd_box import BUILD, Dracd
+from dracd_box import BUILD, Dracd, fields
 
 FILL = os.path.abspath(os.path.join(BUILD, "tests", "bench", "fill_table"))
 SIZE = os.path.abspath(os.path.join(BUILD, "tests", "bench", "table_size"))
@@ -46,6 +46,10 @@ class Ends(unittest.TestCase):
     def map_size(self):
         return 0 if WITHOUT_BDB else os.path.getsize(self.dracd.path("maps/db.db"))
 
+    def leases(self):
+        line, = [line for line in self.dracd.control("status") if line.startswith("leases ")]
+        return fields(line)["count"]
+
     def rows(self):
         output = subprocess.run([SIZE, self.dracd.path("state/table")], stdout=subprocess.PIPE, check=True).stdout
         return int(output.split()[1])
@@ -54,6 +58,9 @@ class Ends(unittest.TestCase):
         size = self.map_size()
         self.sleep_to_end(0.002)
         self.assertFalse(self.dracd.admits(PERSON))
+        with self.dracd.stream("control") as control:  # who does not wait for it
+            control.send("status\n")
+        self.assertEqual(self.leases(), "0", "none of the rows that are still there")
         self.dracd.wait_for(lambda: len(self.ended()) >= LEASES, "a line for each")
         self.assertEqual(len(set(self.ended())), LEASES, "each once")
         self.assertEqual(len(self.ended()), LEASES)

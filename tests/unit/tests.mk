@@ -16,6 +16,7 @@ links_lookup = dracd/policy dracd/socketmap dracd/plain dracd/lookup_key dracd/a
 links_login = dracd/login dracd/address client/words client/report
 links_block = dracd/block dracd/file dracd/prefix_set dracd/address dracd/clock client/words
 links_table = dracd/table dracd/table_read dracd/table_end dracd/table_room dracd/table_write dracd/table_check dracd/lease dracd/clock dracd/address
+links_core_count = dracd/core_count dracd/log $(links_table)
 links_table_renew = $(links_table)
 links_map_users = dracd/map_users $(links_table)
 links_config = dracd/config dracd/config_parse dracd/config_check dracd/config_map dracd/map_file dracd/option \

@@ -67,6 +67,12 @@ void control_status_cancel(struct session *session);
 void control_maps(struct session *session, const struct words *words);
 void control_check(struct session *session, const struct words *words);
 
+/* Calls turn() when the loop has been around once: what else waits has its turn before. A
+ * deferred event that is enabled again would come before it, each time. */
+int control_add_turn(struct session *session, sd_event_time_handler_t turn,
+	sd_event_source **ret) __attribute__((warn_unused_result));
+void control_turn_again(sd_event_source *source);
+
 /* Sends one line of an answer; its last line, after which the next command is read. */
 void control_send(struct session *session, struct line *line);
 void control_finish(struct session *session, struct line *line);

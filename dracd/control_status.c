@@ -227,13 +227,14 @@ void control_status_cancel(struct session *session)
 }
 
 /* Goes on at the loop's next turn. */
-static int on_next_turn(sd_event_source *source, void *userdata)
+static int on_next_turn(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct session *session = userdata;
 	struct counting *counting = &session->counting;
 
+	(void)usec;
 	if (!core_count_step(&session->daemon->core, &counting->count)) {
-		(void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+		control_turn_again(source);
 		return 0;
 	}
 	counting->next_turn = sd_event_source_disable_unref(counting->next_turn);
@@ -250,8 +251,7 @@ void control_status(struct session *session, const struct words *words)
 	core_count_begin(core, clock_now(), &counting->count);
 	if (core_count_step(core, &counting->count))
 		answer_status(session);
-	else if (sd_event_add_defer(
-			 core->event, &counting->next_turn, on_next_turn, session) < 0)
+	else if (control_add_turn(session, on_next_turn, &counting->next_turn) < 0)
 		control_fail(session, "temporary", "out of memory");
 }
 

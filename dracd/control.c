@@ -40,6 +40,21 @@ void control_fail(struct session *session, const char *reason, const char *text)
 	control_finish(session, &line);
 }
 
+/* ---- turns of the loop ---- */
+
+int control_add_turn(
+	struct session *session, sd_event_time_handler_t turn, sd_event_source **ret)
+{
+	return sd_event_add_time_relative(
+		session->daemon->core.event, ret, CLOCK_MONOTONIC, 0, 1, turn, session);
+}
+
+void control_turn_again(sd_event_source *source)
+{
+	(void)sd_event_source_set_time_relative(source, 0);
+	(void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
 /* ---- orders ---- */
 
 static void done_add(const struct outcome *outcome, void *context)
@@ -376,6 +391,8 @@ static void close_session(struct connection *connection)
 	session->connection = NULL;
 	if (session->listing.is_active)
 		control_list_cancel(session);
+	if (session->counting.next_turn)
+		control_status_cancel(session);
 	if (!session->is_busy)
 		free(session);
 }

@@ -20,6 +20,12 @@ struct listing {
 	char service[SERVICE_SIZE];
 };
 
+/* A status whose leases are being counted. */
+struct counting {
+	sd_event_source *next_turn; /* NULL: none is */
+	struct lease_count count;
+};
+
 /* The state of a connection.  One command at a time: the connection is paused meanwhile.
  */
 struct session {
@@ -33,6 +39,7 @@ struct session {
 	char map[256]; /* that is asked for; empty: all */
 	bool verify;   /* it is asked whether they are as in the table */
 	struct listing listing;
+	struct counting counting;
 };
 
 /* Starts to answer "list"; ends by control_finish(). */
@@ -52,10 +59,19 @@ enum map_state control_maps_state(const struct core *core);
 /* Sends a line for each map. */
 void control_send_maps(struct session *session);
 
-/* Answer "status", "maps" and "check". */
+/* Starts to answer "status"; ends by control_finish(). */
 void control_status(struct session *session, const struct words *words);
+void control_status_cancel(struct session *session);
+
+/* Answer "maps" and "check". */
 void control_maps(struct session *session, const struct words *words);
 void control_check(struct session *session, const struct words *words);
+
+/* Calls turn() when the loop has been around once: what else waits has its turn before. A
+ * deferred event that is enabled again would come before it, each time. */
+int control_add_turn(struct session *session, sd_event_time_handler_t turn,
+	sd_event_source **ret) __attribute__((warn_unused_result));
+void control_turn_again(sd_event_source *source);
 
 /* Sends one line of an answer; its last line, after which the next command is read. */
 void control_send(struct session *session, struct line *line);

@@ -78,7 +78,8 @@ static int visit_row(const struct expiry *row, void *context)
 		return 0;
 	if (table_read_lease(session->daemon->core.reader, &row->key, &lease) != 0)
 		return 0;
-	if (*listing->service && strcmp(listing->service, lease.service) != 0)
+	if (*listing->service &&
+		!services_has(&lease.services, listing->service, turn->now))
 		return 0;
 	if (!has_user(&session->daemon->core, &lease, listing->user, user))
 		return 0;
@@ -123,8 +124,7 @@ static void tell_rows(struct session *session)
 	if (connection_is_choked(session->connection))
 		return;
 	if (r == TABLE_NOT_FOUND && turn.rows == ROWS_PER_TURN) {
-		(void)sd_event_source_set_enabled(
-			session->listing.next_turn, SD_EVENT_ONESHOT);
+		control_turn_again(session->listing.next_turn);
 		return;
 	}
 	end_listing(session);
@@ -133,16 +133,17 @@ static void tell_rows(struct session *session)
 	control_finish(session, &line);
 }
 
-static int on_next_turn(sd_event_source *source, void *userdata)
+static int on_next_turn(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	(void)source;
+	(void)usec;
 	tell_rows(userdata);
 	return 0;
 }
 
 void control_list_continue(struct session *session)
 {
-	(void)sd_event_source_set_enabled(session->listing.next_turn, SD_EVENT_ONESHOT);
+	control_turn_again(session->listing.next_turn);
 }
 
 void control_list(struct session *session, const struct words *words)
@@ -161,8 +162,7 @@ void control_list(struct session *session, const struct words *words)
 			"expiring_ms= is no number, or user= or service= is too long");
 		return;
 	}
-	if (sd_event_add_defer(session->daemon->core.event, &listing->next_turn,
-		    on_next_turn, session) < 0) {
+	if (control_add_turn(session, on_next_turn, &listing->next_turn) < 0) {
 		control_fail(session, "temporary", "out of memory");
 		return;
 	}

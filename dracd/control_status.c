@@ -62,14 +62,13 @@ static void send_leases(struct session *session)
 {
 	struct core *core = &session->daemon->core;
 	struct expiry after = {.deadline_boot_usec = clock_now().boot_usec + 1}, next;
-	uint64_t ipv4, ipv6;
+	const struct lease_count *count = &session->counting.count;
 	struct line line;
 
-	core_count(core, &ipv4, &ipv6);
 	line_init(&line, "leases");
-	line_add_number(&line, "count", ipv4 + ipv6);
-	line_add_number(&line, "ipv4", ipv4);
-	line_add_number(&line, "ipv6", ipv6);
+	line_add_number(&line, "count", count->ipv4 + count->ipv6);
+	line_add_number(&line, "ipv4", count->ipv4);
+	line_add_number(&line, "ipv6", count->ipv6);
 	line_add_number(&line, "limit", session->daemon->started->max_leases);
 	if (table_reader_begin(core->reader) == 0) {
 		if (table_next_expiry(core->reader, &after, &next) == 0)
@@ -206,11 +205,10 @@ static void send_warnings(struct session *session)
 	}
 }
 
-void control_status(struct session *session, const struct words *words)
+static void answer_status(struct session *session)
 {
 	struct line line;
 
-	(void)words;
 	send_head(session);
 	send_leases(session);
 	send_counters(session);
@@ -221,21 +219,56 @@ void control_status(struct session *session, const struct words *words)
 	control_finish(session, &line);
 }
 
+void control_status_cancel(struct session *session)
+{
+	session->counting.next_turn =
+		sd_event_source_disable_unref(session->counting.next_turn);
+	session->is_busy = false;
+}
+
+/* Goes on at the loop's next turn. */
+static int on_next_turn(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct session *session = userdata;
+	struct counting *counting = &session->counting;
+
+	(void)usec;
+	if (!core_count_step(&session->daemon->core, &counting->count)) {
+		control_turn_again(source);
+		return 0;
+	}
+	counting->next_turn = sd_event_source_disable_unref(counting->next_turn);
+	answer_status(session);
+	return 0;
+}
+
+void control_status(struct session *session, const struct words *words)
+{
+	struct core *core = &session->daemon->core;
+	struct counting *counting = &session->counting;
+
+	(void)words;
+	core_count_begin(core, clock_now(), &counting->count);
+	if (core_count_step(core, &counting->count))
+		answer_status(session);
+	else if (control_add_turn(session, on_next_turn, &counting->next_turn) < 0)
+		control_fail(session, "temporary", "out of memory");
+}
+
 /* ---- check ---- */
 
-/* The lookups that have a view, and do not see the lease. */
+/* The lookups that have a view, and do not see the address. */
 static void add_unseen(struct session *session, struct line *line,
-	const struct address *address, const struct lease *lease, struct moment now)
+	const struct address *address, struct moment now)
 {
 	const struct lookup_set *lookups = &session->daemon->lookups;
-	struct rules rules = core_rules(&session->daemon->core);
 	struct names unseen = {0};
 
 	for (size_t i = 0; i < lookups->count; i++) {
 		const struct lookup_settings *settings = lookups->items[i]->settings;
 
-		if (guard_admit_view(&rules, &settings->view, address, lease, now) !=
-			REASON_OK)
+		if (core_find_in_view(&session->daemon->core, &settings->view, address,
+			    now) != REASON_OK)
 			add_name(&unseen, settings->name);
 	}
 	if (unseen.used > 0)
@@ -262,7 +295,7 @@ static void answer_permit(struct session *session, const struct address *address
 	line_add_number(&line, "login_ms", lease->login_wall_usec / USEC_PER_MSEC);
 	if (core->config->mode == MODE_OBSERVE)
 		line_add(&line, "mode", "observe");
-	add_unseen(session, &line, address, lease, now);
+	add_unseen(session, &line, address, now);
 	control_finish(session, &line);
 }
 

@@ -81,14 +81,16 @@ void core_arm_timer(struct core *core)
 {
 	struct moment now = clock_now();
 	uint64_t block = blocks_next_end(core->blocks, now), at = core->resume_ends;
-	struct expiry next;
+	/* while no end is logged, the timer is there for the maps alone */
+	struct expiry told = {.deadline_boot_usec = core->woken}, next;
 	int r = 0;
 
 	if (at == 0) {
 		at = UINT64_MAX;
 		r = table_reader_begin(core->reader);
 		if (r == 0) {
-			r = table_next_expiry(core->reader, &core->ended, &next);
+			r = table_next_expiry(core->reader,
+				core->revoking > 0 ? &told : &core->ended, &next);
 			table_reader_end(core->reader);
 		}
 		if (r == 0)
@@ -294,20 +296,39 @@ int core_find(struct core *core, const struct address *address, struct moment no
 	return (int)guard_admit(&rules, address, r == 0 ? ret_lease : NULL, now);
 }
 
+int core_find_in_view(struct core *core, const struct view *view,
+	const struct address *address, struct moment now)
+{
+	struct rules rules = core_rules(core);
+	struct address within = *address;
+	unsigned shortest = address_is_ipv4(address) ? 96 : 0;
+
+	for (;;) {
+		struct lease lease;
+		enum reason reason;
+		int r = find_lease(core, &within, now, &lease);
+
+		if (r < 0)
+			return r;
+		reason = guard_admit_view(
+			&rules, view, address, r == 0 ? &lease : NULL, now);
+		if (reason != REASON_SERVICE || lease.address.length <= shortest)
+			return (int)reason;
+		within = address_network(address, lease.address.length - 1U);
+	}
+}
+
 int core_ask(struct core *core, const struct view *view, const struct address *address)
 {
 	struct moment now = clock_now();
 	struct counters *counters = stats_now(&core->stats, now);
-	struct rules rules = core_rules(core);
-	struct lease lease;
 	struct event event;
 	int r;
 
 	counters->asked++;
-	r = find_lease(core, address, now, &lease);
+	r = core_find_in_view(core, view, address, now);
 	if (r < 0)
 		return r;
-	r = (int)guard_admit_view(&rules, view, address, r == 0 ? &lease : NULL, now);
 	if (r != REASON_OK)
 		return 0;
 	counters->permitted++;
@@ -330,34 +351,6 @@ void core_lease_user(struct core *core, const struct lease *lease, char ret[USER
 		    lease->shares[lease->share_count - 1], &share) == 0)
 		memcpy(ret, share.user, USER_SIZE);
 	table_reader_end(core->reader);
-}
-
-struct over {
-	uint64_t now, ipv4, ipv6;
-};
-
-static int count_over(const struct expiry *row, void *context)
-{
-	struct over *over = context;
-
-	if (row->deadline_boot_usec > over->now)
-		return TABLE_NOT_FOUND;
-	++*(address_is_ipv4(&row->key) ? &over->ipv4 : &over->ipv6);
-	return 0;
-}
-
-void core_count(struct core *core, uint64_t *ret_ipv4, uint64_t *ret_ipv6)
-{
-	struct over over = {.now = clock_now().boot_usec};
-	struct expiry first = {0};
-
-	if (table_reader_begin(core->reader) == 0) {
-		if (table_each_expiry(core->reader, &first, count_over, &over) < 0)
-			log_message(LOG_ERR, "table: cannot read the expiry index");
-		table_reader_end(core->reader);
-	}
-	*ret_ipv4 = core->state.ipv4 > over.ipv4 ? core->state.ipv4 - over.ipv4 : 0;
-	*ret_ipv6 = core->state.ipv6 > over.ipv6 ? core->state.ipv6 - over.ipv6 : 0;
 }
 
 /* ---- life ---- */

@@ -54,6 +54,7 @@ struct core {
 	struct expiry ended;    /* ends up to this row are logged */
 	uint64_t resume_ends;   /* boot clock: when to go on with that; 0: all are */
 	uint64_t woken;         /* boot clock: when the maps were last told of ends */
+	unsigned revoking;      /* users whose revocation is on its way to the table */
 	uint64_t armed;         /* the time of timer; UINT64_MAX: off */
 	unsigned keeping;       /* logins just committed that leave it as it is */
 	unsigned storing;       /* logins that the store has */
@@ -143,6 +144,12 @@ int core_ask_maps(struct core *core, const struct map_question *question, core_d
 int core_find(struct core *core, const struct address *address, struct moment now,
 	struct lease *ret_lease) __attribute__((warn_unused_result));
 
+/* The same as a lookup with this view sees it.  A lease that it does not see by its
+ * services hides none around it. */
+int core_find_in_view(struct core *core, const struct view *view,
+	const struct address *address, struct moment now)
+	__attribute__((warn_unused_result));
+
 /* The same for an MTA, whose lookup has this view: counted, and "no" in observe mode.  1,
  * 0 or a negative errno. */
 int core_ask(struct core *core, const struct view *view, const struct address *address)
@@ -151,7 +158,20 @@ int core_ask(struct core *core, const struct view *view, const struct address *a
 /* The user of the latest login of a lease; empty if unknown. */
 void core_lease_user(struct core *core, const struct lease *lease, char ret[USER_SIZE]);
 
-/* Live leases per family: without those that are over and not yet deleted. */
-void core_count(struct core *core, uint64_t *ret_ipv4, uint64_t *ret_ipv6);
+/* Live leases per family, without those that are over and not yet deleted.  There may be
+ * as many of these as leases, so they are counted in steps between which the loop has its
+ * turn; as of now. */
+struct lease_count {
+	uint64_t ipv4, ipv6; /* the result, after the last step */
+	uint64_t boot_usec;
+	struct expiry last;
+};
+
+void core_count_begin(
+	const struct core *core, struct moment now, struct lease_count *ret);
+
+/* True if it was the last step. */
+bool core_count_step(struct core *core, struct lease_count *count)
+	__attribute__((warn_unused_result));
 
 #endif

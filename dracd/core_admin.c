@@ -31,6 +31,7 @@ static void done_revoke(struct store_op *op)
 	struct core *core = request->core;
 	uint64_t sequence = op->state.sequence;
 
+	core->revoking -= request->block.is_user;
 	request->outcome.error = op->result < 0 ? op->result : 0;
 	request->outcome.ended = op->ended;
 	core->blocks_unsaved = op->blocks && op->saved < 0;
@@ -79,6 +80,7 @@ static int start_revoke(struct core *core, struct request *request, uint64_t hol
 	op->is_user = block->is_user;
 	op->address = block->address;
 	memcpy(op->login.user, block->user, sizeof(op->login.user));
+	core->revoking += block->is_user;
 	store_submit(core->store, op);
 	return 0;
 }

@@ -18,7 +18,7 @@ void core_allow_delete(struct core *core)
 	if (core->ended.deadline_boot_usec < through)
 		through = core->ended.deadline_boot_usec;
 	/* of those that ended in the same microsecond some may still be without a line */
-	if (core->resume_ends > 0 && through > 0)
+	if ((core->resume_ends > 0 || core->revoking > 0) && through > 0)
 		through--;
 	store_allow_delete(core->store, through);
 }
@@ -64,8 +64,12 @@ static int note_end(const struct expiry *row, void *context)
 void core_note_ends(struct core *core, struct moment now)
 {
 	struct ends ends = {.core = core, .now = now};
-	int r = table_reader_begin(core->reader);
+	int r;
 
+	core->resume_ends = 0;
+	if (core->revoking > 0)
+		return; /* its commit arms the timer */
+	r = table_reader_begin(core->reader);
 	if (r == 0) {
 		r = table_each_expiry(core->reader, &core->ended, note_end, &ends);
 		table_reader_end(core->reader);
@@ -73,9 +77,14 @@ void core_note_ends(struct core *core, struct moment now)
 	if (r < 0)
 		log_errno(LOG_ERR, r, "table: cannot read the expiry index");
 	core_check_table(core, r);
-	core->resume_ends = 0;
 	if (ends.more)
 		core->resume_ends = clock_add(clock_now().boot_usec, TURN_USEC);
 	else if (core->ended.deadline_boot_usec < now.boot_usec)
 		core->ended = (struct expiry){.deadline_boot_usec = now.boot_usec};
+}
+
+void core_note_missed_end(struct core *core, const struct lease *lease)
+{
+	if (lease->deadline_boot_usec <= core->ended.deadline_boot_usec)
+		log_end(lease, clock_now());
 }

@@ -40,8 +40,14 @@ void core_drop_waiters(struct core *core);
 /* Makes blocks the ones in force (a reference is taken) and tells the publisher. */
 void core_set_blocks(struct core *core, struct blocks *blocks);
 
-/* Logs the leases that have ended, some of them: core->resume_ends says when to go on. */
+/* Logs the leases that have ended, some of them: core->resume_ends says when to go on.
+ * None while a user is being revoked, which may leave a lease a deadline that is over by
+ * the time it can be read. */
 void core_note_ends(struct core *core, struct moment now);
+
+/* Logs the end of a new lease that was over before it could be read, if that was passed.
+ */
+void core_note_missed_end(struct core *core, const struct lease *lease);
 
 /* Lets the store delete the rows whose end is logged and published by every map. */
 void core_allow_delete(struct core *core);

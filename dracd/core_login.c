@@ -88,6 +88,8 @@ static void note_granted(const struct request *request, struct counters *counter
 	log_granted(request);
 	if (request->login.is_renewal)
 		return;
+	if (outcome->is_new)
+		core_note_missed_end(request->core, &outcome->lease);
 	++*(outcome->is_new ? &counters->granted : &counters->renewed);
 	note_shared(request->core, &outcome->lease);
 }

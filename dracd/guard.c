@@ -233,10 +233,11 @@ enum reason guard_admit(const struct rules *rules, const struct address *address
 	return REASON_OK;
 }
 
-static bool has_text(const struct text_list *list, const char *text)
+static bool has_service(
+	const struct lease *lease, const struct text_list *wanted, struct moment now)
 {
-	for (size_t i = 0; i < list->count; i++)
-		if (strcmp(list->items[i], text) == 0)
+	for (size_t i = 0; i < wanted->count; i++)
+		if (services_has(&lease->services, wanted->items[i], now))
 			return true;
 	return false;
 }
@@ -250,7 +251,7 @@ enum reason guard_admit_view(const struct rules *rules, const struct view *view,
 		return reason;
 	if (view->networks.count > 0 && !prefix_set_find(&view->networks, address))
 		return REASON_NOT_IN_NETWORKS;
-	if (view->services.count > 0 && !has_text(&view->services, lease->service))
+	if (view->services.count > 0 && !has_service(lease, &view->services, now))
 		return REASON_SERVICE;
 	return REASON_OK;
 }

@@ -69,7 +69,9 @@ enum reason guard_judge(const struct rules *rules, const struct login *login,
 enum reason guard_admit(const struct rules *rules, const struct address *address,
 	const struct lease *lease, struct moment now);
 
-/* The same as a lookup with this view sees it: never more than guard_admit() permits. */
+/* The same as a lookup with this view sees it: never more than guard_admit() permits.
+ * REASON_SERVICE: this lease has no login in force by any of its services; a shorter
+ * prefix that contains address may have one. */
 enum reason guard_admit_view(const struct rules *rules, const struct view *view,
 	const struct address *address, const struct lease *lease, struct moment now);
 

@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-	RECORD_VERSION = 1
+	RECORD_VERSION = 2
 };
 
 uint64_t user_hash(const char *user)
@@ -35,11 +35,96 @@ void lease_extend(struct lease *lease, uint64_t usec, struct moment now)
 	lease->deadline_wall_usec = clock_add(now.wall_usec, usec);
 }
 
+/* ---- services ---- */
+
+static int find_service(const struct services *services, const char *service)
+{
+	for (int i = 0; i < services->count; i++)
+		if (strcmp(services->items[i].name, service) == 0)
+			return i;
+	return -1;
+}
+
+bool services_has(const struct services *services, const char *service, struct moment now)
+{
+	int i = find_service(services, service);
+
+	return i >= 0 && services->items[i].deadline_boot_usec > now.boot_usec;
+}
+
+static void put_later(struct services *services, int i, uint64_t deadline_boot_usec)
+{
+	if (services->items[i].deadline_boot_usec < deadline_boot_usec)
+		services->items[i].deadline_boot_usec = deadline_boot_usec;
+}
+
+void services_extend(struct services *services, const char *service,
+	uint64_t deadline_boot_usec, struct moment now)
+{
+	if (services_has(services, service, now))
+		put_later(services, find_service(services, service), deadline_boot_usec);
+}
+
+static void drop_services_over(struct services *services, struct moment now)
+{
+	uint8_t kept = 0;
+
+	for (unsigned i = 0; i < services->count; i++)
+		if (services->items[i].deadline_boot_usec > now.boot_usec)
+			services->items[kept++] = services->items[i];
+	services->count = kept;
+}
+
+/* A place for one more. */
+static int free_service(struct services *services)
+{
+	int first = 0;
+
+	if (services->count < LEASE_SERVICES_MAX)
+		return services->count++;
+	for (int i = 1; i < services->count; i++)
+		if (services->items[i].deadline_boot_usec <
+			services->items[first].deadline_boot_usec)
+			first = i;
+	return first;
+}
+
+void services_add(struct services *services, const char *service,
+	uint64_t deadline_boot_usec, struct moment now)
+{
+	int i;
+
+	drop_services_over(services, now);
+	if (!*service)
+		return;
+	i = find_service(services, service);
+	if (i < 0) {
+		i = free_service(services);
+		snprintf(services->items[i].name, SERVICE_SIZE, "%s", service);
+		services->items[i].deadline_boot_usec = 0;
+	}
+	put_later(services, i, deadline_boot_usec);
+}
+
+void services_move(struct services *services, uint64_t old, uint64_t new)
+{
+	for (unsigned i = 0; i < services->count; i++) {
+		uint64_t *deadline = &services->items[i].deadline_boot_usec;
+		uint64_t before = old > *deadline ? old - *deadline : 0;
+
+		*deadline = new > before ? new - before : 0;
+	}
+}
+
+/* ---- leases ---- */
+
 /* The deadline, service and reporter of a login. */
 static void apply_login(
 	struct lease *lease, const struct login *login, uint64_t usec, struct moment now)
 {
 	lease_extend(lease, usec, now);
+	services_add(
+		&lease->services, login->service, clock_add(now.boot_usec, usec), now);
 	lease->login_wall_usec = now.wall_usec;
 	if (lease->logins < UINT32_MAX)
 		lease->logins++;
@@ -107,7 +192,7 @@ unsigned lease_user_count(const struct lease *lease)
 
 bool lease_rebase(struct lease *lease, struct moment now)
 {
-	uint64_t whole, left;
+	uint64_t whole, left, old = lease->deadline_boot_usec;
 
 	if (lease->deadline_wall_usec <= now.wall_usec ||
 		lease->deadline_wall_usec <= lease->login_wall_usec)
@@ -118,6 +203,7 @@ bool lease_rebase(struct lease *lease, struct moment now)
 		left = whole;
 	lease->deadline_boot_usec = clock_add(now.boot_usec, left);
 	lease->deadline_wall_usec = clock_add(now.wall_usec, left);
+	services_move(&lease->services, old, lease->deadline_boot_usec);
 	return true;
 }
 
@@ -173,6 +259,61 @@ static void get_text(struct cursor *cursor, char *ret, size_t size)
 	cursor->from += length;
 }
 
+/* Seven bits an octet, the lowest first; the last octet has no 0x80. */
+static void put_short(struct cursor *cursor, uint64_t number)
+{
+	for (; number >= 0x80; number >>= 7)
+		put_number(cursor, 0x80 | (number & 0x7f), 1);
+	put_number(cursor, number, 1);
+}
+
+static uint64_t get_short(struct cursor *cursor)
+{
+	uint64_t number = 0, octet = 0x80;
+
+	for (unsigned shift = 0; octet & 0x80; shift += 7) {
+		octet = get_number(cursor, 1);
+		/* no bit above the 64th, and no octet that says nothing */
+		if (cursor->bad || (shift == 63 && octet > 1) ||
+			(shift > 0 && octet == 0)) {
+			cursor->bad = true;
+			return 0;
+		}
+		number |= (octet & 0x7f) << shift;
+	}
+	return number;
+}
+
+/* As how much before the end of the lease or share they end: nearly always 0. */
+static void put_services(
+	struct cursor *cursor, const struct services *services, uint64_t deadline)
+{
+	put_number(cursor, services->count, 1);
+	for (unsigned i = 0; i < services->count; i++) {
+		uint64_t end = services->items[i].deadline_boot_usec;
+
+		put_text(cursor, services->items[i].name);
+		put_short(cursor, deadline > end ? deadline - end : 0);
+	}
+}
+
+static void get_services(struct cursor *cursor, uint64_t deadline, struct services *ret)
+{
+	ret->count = (uint8_t)get_number(cursor, 1);
+	if (ret->count > LEASE_SERVICES_MAX)
+		cursor->bad = true;
+	for (unsigned i = 0; i < ret->count && !cursor->bad; i++) {
+		uint64_t before;
+
+		get_text(cursor, ret->items[i].name, SERVICE_SIZE);
+		before = get_short(cursor);
+		if (cursor->bad || before > deadline || !*ret->items[i].name ||
+			find_service(ret, ret->items[i].name) < (int)i)
+			cursor->bad = true;
+		ret->items[i].deadline_boot_usec = deadline - before;
+	}
+}
+
 void lease_key_encode(const struct address *address, uint8_t ret[LEASE_KEY_SIZE])
 {
 	memcpy(ret, address->ip.s6_addr, 16);
@@ -205,7 +346,9 @@ size_t lease_encode(const struct lease *lease, uint8_t ret[LEASE_RECORD_MAX])
 	put_number(&cursor, lease->login_wall_usec / USEC_PER_MSEC, 6);
 	put_number(&cursor, lease->logins, 4);
 	put_number(&cursor, lease->seen_users, 8);
-	put_text(&cursor, lease->service);
+	put_services(&cursor, &lease->services, lease->deadline_boot_usec);
+	put_number(&cursor,
+		(uint64_t)(find_service(&lease->services, lease->service) + 1), 1);
 	put_text(&cursor, lease->reporter);
 	put_number(&cursor, lease->share_count, 1);
 	for (unsigned i = 0; i < lease->share_count; i++)
@@ -217,6 +360,7 @@ int lease_decode(const uint8_t *record, size_t length, struct lease *ret)
 {
 	struct cursor cursor = {.from = record, .end = record + length};
 	struct lease lease = {.address = ret->address};
+	uint64_t latest;
 
 	if (get_number(&cursor, 1) != RECORD_VERSION)
 		return -EBADMSG;
@@ -226,7 +370,13 @@ int lease_decode(const uint8_t *record, size_t length, struct lease *ret)
 	lease.login_wall_usec = get_number(&cursor, 6) * USEC_PER_MSEC;
 	lease.logins = (uint32_t)get_number(&cursor, 4);
 	lease.seen_users = get_number(&cursor, 8);
-	get_text(&cursor, lease.service, sizeof(lease.service));
+	get_services(&cursor, lease.deadline_boot_usec, &lease.services);
+	latest = get_number(&cursor, 1);
+	if (!cursor.bad && latest > lease.services.count)
+		return -EBADMSG;
+	if (!cursor.bad && latest > 0)
+		memcpy(lease.service, lease.services.items[latest - 1].name,
+			SERVICE_SIZE);
 	get_text(&cursor, lease.reporter, sizeof(lease.reporter));
 	lease.share_count = (uint8_t)get_number(&cursor, 1);
 	if (cursor.bad || lease.share_count > LEASE_SHARES_MAX)
@@ -247,6 +397,7 @@ size_t share_encode(const struct share *share, uint8_t ret[SHARE_RECORD_MAX])
 	put_number(&cursor, share->granted_wall_usec / USEC_PER_MSEC, 6);
 	put_number(&cursor, share->deadline_boot_usec, 8);
 	put_text(&cursor, share->user);
+	put_services(&cursor, &share->services, share->deadline_boot_usec);
 	return (size_t)(cursor.to - ret);
 }
 
@@ -260,6 +411,7 @@ int share_decode(const uint8_t *record, size_t length, struct share *ret)
 	share.granted_wall_usec = get_number(&cursor, 6) * USEC_PER_MSEC;
 	share.deadline_boot_usec = get_number(&cursor, 8);
 	get_text(&cursor, share.user, sizeof(share.user));
+	get_services(&cursor, share.deadline_boot_usec, &share.services);
 	if (cursor.bad || cursor.from != cursor.end)
 		return -EBADMSG;
 	*ret = share;

@@ -7,6 +7,7 @@
 #ifndef DRACD_LEASE_H
 #define DRACD_LEASE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,9 +17,21 @@
 
 enum {
 	LEASE_SHARES_MAX = 16,  /* users kept per lease, the latest */
-	LEASE_RECORD_MAX = 320, /* octets of a stored lease */
-	SHARE_RECORD_MAX = 300, /* of a stored share */
+	LEASE_SERVICES_MAX = 8, /* services kept per lease, and per share */
+	LEASE_RECORD_MAX = 560, /* octets of a stored lease */
+	SHARE_RECORD_MAX = 620, /* of a stored share */
 	LEASE_KEY_SIZE = 17,    /* address and prefix length */
+};
+
+/* By which services the logins came, and until when those by each are in force: never
+ * longer than the lease or share is.  Logins that named none are not in it. */
+struct services {
+	uint8_t count;
+
+	struct {
+		char name[SERVICE_SIZE];
+		uint64_t deadline_boot_usec;
+	} items[LEASE_SERVICES_MAX];
 };
 
 struct lease {
@@ -29,7 +42,8 @@ struct lease {
 	uint64_t login_wall_usec; /* the latest */
 	uint32_t logins;
 	uint64_t seen_users; /* bit set of user hashes, to estimate how many there were */
-	char service[SERVICE_SIZE]; /* of the latest login */
+	char service[SERVICE_SIZE]; /* of the latest login; empty: not known any more */
+	struct services services;
 	char reporter[REPORTER_SIZE];
 	uint8_t share_count;
 	uint64_t shares[LEASE_SHARES_MAX]; /* hashes of users, the latest last */
@@ -40,6 +54,7 @@ struct share {
 	uint64_t granted_wall_usec;
 	uint64_t deadline_boot_usec;
 	char user[USER_SIZE];
+	struct services services;
 };
 
 /* A hash of the user name, under which the table files his shares (64-bit FNV-1a). */
@@ -55,6 +70,23 @@ void lease_renew(
 
 /* Puts the deadline at now plus usec, and nothing else: never earlier than it is. */
 void lease_extend(struct lease *lease, uint64_t usec, struct moment now);
+
+/* Notes a login by service at now that is in force until deadline_boot_usec, at least: an
+ * earlier one may be so longer.  If there are too many services, the one that ends first
+ * gives way. */
+void services_add(struct services *services, const char *service,
+	uint64_t deadline_boot_usec, struct moment now);
+
+/* The same, but only if a login by service is in force at now. */
+void services_extend(struct services *services, const char *service,
+	uint64_t deadline_boot_usec, struct moment now);
+
+/* Moves them by as much as a deadline that was old and is now new. */
+void services_move(struct services *services, uint64_t old, uint64_t new);
+
+/* True if a login by service is in force at now. */
+bool services_has(
+	const struct services *services, const char *service, struct moment now);
 
 /* Records hash as the latest user.  Returns the hash of a share that had to give way,
  * which is the one longest without a login; 0 if there was room. */

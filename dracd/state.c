@@ -129,12 +129,13 @@ static bool table_exists(int directory)
 	return faccessat(directory, "table/data.mdb", F_OK, 0) == 0;
 }
 
-/* *settings gets what was counted. */
-static int check_table(int directory, struct table_settings *settings,
-	struct table_state *counted, struct moment now)
+/* *ret_found: there is a sound table, and *ret what was counted in it. */
+static int check_table(int directory, const struct table_settings *settings,
+	struct moment now, struct table_state *ret, bool *ret_found)
 {
 	int r;
 
+	*ret_found = false;
 	if (!table_exists(directory))
 		return 0;
 	if (is_suspect(directory, settings->boot_id))
@@ -142,9 +143,8 @@ static int check_table(int directory, struct table_settings *settings,
 			"the machine stopped while commits were not synced "
 			"(durability = process)",
 			now);
-	r = table_check(settings, CHECK_SECONDS, counted);
-	if (r == 0)
-		settings->counted = counted;
+	r = table_check(settings, CHECK_SECONDS, ret);
+	*ret_found = r == 0;
 	if (r == -EUCLEAN)
 		return move_aside(directory, "it is damaged", now);
 	if (r < 0)
@@ -164,6 +164,7 @@ int state_open_table(int directory, const struct config *config,
 		.feed_users = config_shows_users(config),
 	};
 	struct table_state counted;
+	bool is_counted;
 	uint64_t dropped;
 	int r;
 
@@ -171,17 +172,16 @@ int state_open_table(int directory, const struct config *config,
 		return -ENOMEM;
 	settings.directory = path;
 	memcpy(settings.boot_id, boot_id, 16);
-	r = check_table(directory, &settings, &counted, now);
+	r = check_table(directory, &settings, now, &counted, &is_counted);
 	if (r == 0)
 		r = mark_running(directory, config, boot_id);
 	if (r < 0)
 		return r;
-	r = table_open(&settings, now, ret, &dropped);
+	r = table_open(&settings, is_counted ? &counted : NULL, now, ret, &dropped);
 	if (r == -EUCLEAN) {
 		r = move_aside(directory, "its format is unknown", now);
-		settings.counted = NULL;
 		if (r == 0)
-			r = table_open(&settings, now, ret, &dropped);
+			r = table_open(&settings, NULL, now, ret, &dropped);
 	}
 	if (r < 0)
 		return log_errno(LOG_ERR, r, "table: cannot open %s", path);

@@ -16,13 +16,13 @@
 #include "dracd/table_internal.h"
 
 enum {
-	FORMAT_VERSION = 2,
+	FORMAT_VERSION = 3,
 	FORMAT_SIZE = 1 + 16 + 3 * 8
 };
 
 /* Virtual space per lease: many times what a lease with all its users takes, so that a
  * limit of the configuration is met long before the map is full.  It costs nothing. */
-#define MAP_BYTES_PER_LEASE UINT64_C(8192)
+#define MAP_BYTES_PER_LEASE UINT64_C(16384)
 #define MAP_BYTES_AT_LEAST (UINT64_C(256) << 20)
 
 int table_result(int mdb_result)
@@ -147,12 +147,11 @@ static int count_row(const struct lease *lease, void *context)
 }
 
 /* Not of all rows again if the check has just done so. */
-static int count_rows(struct table *table, bool is_as_checked)
+static int count_rows(struct table *table, const struct table_state *counted)
 {
 	struct table_reader reader = {.table = table, .txn = table->txn};
-	const struct table_state *counted = table->settings.counted;
 
-	if (!counted || !is_as_checked)
+	if (!counted)
 		return table_each_lease(&reader, count_row, table);
 	table->state.ipv4 = counted->ipv4;
 	table->state.ipv6 = counted->ipv6;
@@ -173,9 +172,9 @@ static int start_state(struct table *table)
 }
 
 /* In the first transaction: set up or read the state, and carry it into this boot. */
-static int start_table(struct table *table, struct moment now, uint64_t *ret_dropped)
+static int start_table(struct table *table, const struct table_state *counted,
+	struct moment now, uint64_t *ret_dropped)
 {
-	bool is_as_checked = true;
 	int r;
 
 	r = table_open_databases(table, table->txn, true);
@@ -185,17 +184,17 @@ static int start_table(struct table *table, struct moment now, uint64_t *ret_dro
 		r = start_state(table);
 	if (r == 0 && memcmp(table->current.boot_id, table->settings.boot_id, 16) != 0) {
 		r = table_rebase(table, now, ret_dropped);
-		is_as_checked = false;
+		counted = NULL;
 	}
 	if (r == 0)
-		r = count_rows(table, is_as_checked);
+		r = count_rows(table, counted);
 	if (r == 0)
 		r = table_commit(table, true);
 	return r;
 }
 
-int table_open(const struct table_settings *settings, struct moment now,
-	struct table **ret, uint64_t *ret_dropped)
+int table_open(const struct table_settings *settings, const struct table_state *counted,
+	struct moment now, struct table **ret, uint64_t *ret_dropped)
 {
 	struct table *table;
 	int r, dead;
@@ -215,7 +214,7 @@ int table_open(const struct table_settings *settings, struct moment now,
 	(void)mdb_reader_check(table->env, &dead);
 	r = table_begin(table, now);
 	if (r == 0)
-		r = start_table(table, now, ret_dropped);
+		r = start_table(table, counted, now, ret_dropped);
 	if (r != 0) {
 		(void)table_close(table);
 		return r < 0 ? r : -EUCLEAN;

@@ -40,7 +40,6 @@ struct table_settings {
 	uint8_t boot_id[16];
 	bool feed_changes; /* false: no map is configured, so nobody reads the feed */
 	bool feed_users;   /* also when another user joins or leaves a lease */
-	const struct table_state *counted; /* by table_check(), just before; or NULL */
 };
 
 /* What the loop may know of the table without reading it; after each commit. */
@@ -57,12 +56,14 @@ struct table_reader;
 /* ---- life ----------------------------------------------------------------------------
  */
 
-/* Opens the environment; an empty one is set up.  On another boot than the last the
+/* Opens the environment; an empty one is set up.  counted is what table_check() has found
+ * just before, or NULL: then all rows are counted.  On another boot than the last the
  * leases are carried over (*ret_dropped of them ended with the reboot), or all dropped if
  * the wall clock is not credible.  -EUCLEAN as above, also for a format this version does
  * not know. */
-int table_open(const struct table_settings *settings, struct moment now,
-	struct table **ret, uint64_t *ret_dropped) __attribute__((warn_unused_result));
+int table_open(const struct table_settings *settings, const struct table_state *counted,
+	struct moment now, struct table **ret, uint64_t *ret_dropped)
+	__attribute__((warn_unused_result));
 
 /* Reads everything in a child process with a time limit, before table_open() and before
  * any thread: 0 if it is sound, and what it has counted; -EUCLEAN if not, or if the child
@@ -101,7 +102,8 @@ int table_login(struct table *table, const struct address *key, const struct log
 	struct table_grant *ret) __attribute__((warn_unused_result));
 
 /* Extends the lease of key and the user's share in it, if both are live at renewal_time;
- * else TABLE_NOT_FOUND.  Of the login's record nothing changes. */
+ * else TABLE_NOT_FOUND.  Of his logins those by its service last longer, if there are any
+ * in force; of the login's record nothing else changes. */
 int table_renew(struct table *table, const struct address *key, const struct login *login,
 	uint64_t usec, struct moment renewal_time, struct table_grant *ret)
 	__attribute__((warn_unused_result));

@@ -157,12 +157,14 @@ static int list_shares(struct table *table, uint64_t hash, struct key_list *ret)
 	return r == MDB_NOTFOUND ? 0 : table_result(r);
 }
 
-/* The deadline that the remaining shares give a lease, never later than it was. */
+/* The deadline and the services that the remaining shares give a lease, the deadline
+ * never later than it was. */
 static int shorten_to_shares(struct table *table, struct lease *lease)
 {
 	struct table_reader reader = {.table = table, .txn = table->txn};
 	uint64_t latest = 0, less;
 
+	lease->services = (struct services){0};
 	for (unsigned i = 0; i < lease->share_count; i++) {
 		struct share share;
 		int r = table_read_share(
@@ -172,6 +174,9 @@ static int shorten_to_shares(struct table *table, struct lease *lease)
 			return r < 0 ? r : -EUCLEAN;
 		if (share.deadline_boot_usec > latest)
 			latest = share.deadline_boot_usec;
+		for (unsigned n = 0; n < share.services.count; n++)
+			services_add(&lease->services, share.services.items[n].name,
+				share.services.items[n].deadline_boot_usec, table->now);
 	}
 	if (latest < lease->deadline_boot_usec) {
 		less = lease->deadline_boot_usec - latest;
@@ -204,8 +209,14 @@ static int end_share(struct table *table, const struct address *key, uint64_t ha
 	if (r != 0)
 		return r;
 	if (lease.deadline_boot_usec > table->now.boot_usec) {
+		bool earlier = lease.deadline_boot_usec < old.deadline_boot_usec;
+
 		r = table_put_row(table, &lease, &old);
-		return r == 0 && table->settings.feed_users ? table_touch(table, key) : r;
+		/* a map may have passed the new deadline before this is committed, and
+		 * would never look there again */
+		if (r == 0 && (earlier || table->settings.feed_users))
+			r = table_touch(table, key);
+		return r;
 	}
 	/* the shares of the others are over: with them it ends, and the maps, which have
 	 * passed that deadline already, must be told */
@@ -239,18 +250,20 @@ static int rebase_shares(
 	for (unsigned i = 0; i < lease->share_count; i++) {
 		uint8_t key[USER_KEY_SIZE], record[SHARE_RECORD_MAX];
 		struct share share;
-		uint64_t before;
+		uint64_t before, share_end;
 		int r = table_read_share(
 			&reader, &lease->address, lease->shares[i], &share);
 
 		if (r != 0)
 			return r < 0 ? r : -EUCLEAN;
+		share_end = share.deadline_boot_usec;
 		before = old->deadline_boot_usec > share.deadline_boot_usec
 				 ? old->deadline_boot_usec - share.deadline_boot_usec
 				 : 0;
 		share.deadline_boot_usec = lease->deadline_boot_usec > before
 						   ? lease->deadline_boot_usec - before
 						   : 0;
+		services_move(&share.services, share_end, share.deadline_boot_usec);
 		table_encode_user(lease->shares[i], &lease->address, key);
 		r = table_put(table, table->users, key, sizeof(key), record,
 			share_encode(&share, record));

@@ -318,23 +318,31 @@ static int check_limits(struct table *table, const struct address *key,
 	return count >= max_per_user ? TABLE_USER_FULL : 0;
 }
 
-/* Files the login under its user: his share lasts as long as his latest login says. */
+/* Files the login under its user: his share lasts as long as that of his logins which
+ * ends last. */
 static int add_share(struct table *table, struct lease *lease, const struct login *login,
 	uint64_t deadline, struct moment login_time)
 {
+	struct table_reader reader = {.table = table, .txn = table->txn};
 	uint64_t hash = user_hash(login->user), gone;
 	struct share share = {
 		.granted_wall_usec = login_time.wall_usec,
 		.deadline_boot_usec = deadline,
 	};
 	uint8_t key[USER_KEY_SIZE], record[SHARE_RECORD_MAX];
-	int r = 0;
+	struct share old;
+	int r = table_read_share(&reader, &lease->address, hash, &old);
 
+	if (r == 0 && old.deadline_boot_usec > login_time.boot_usec)
+		share.services = old.services;
+	if (r == 0 && old.deadline_boot_usec > deadline)
+		share.deadline_boot_usec = old.deadline_boot_usec;
 	gone = lease_add_share(lease, hash);
-	if (gone)
+	if (r >= 0 && gone)
 		r = table_drop_share(table, &lease->address, gone);
-	if (r != 0)
+	if (r < 0)
 		return r;
+	services_add(&share.services, login->service, deadline, login_time);
 	memcpy(share.user, login->user, sizeof(share.user));
 	table_encode_user(hash, &lease->address, key);
 	return table_put(table, table->users, key, sizeof(key), record,
@@ -406,23 +414,28 @@ int table_login(struct table *table, const struct address *key, const struct log
 
 /* ---- renewals ---- */
 
-/* Extends the share that the user has in the lease of key. */
-static int extend_share(struct table *table, const struct address *key, uint64_t hash,
-	uint64_t deadline, struct moment renewal_time)
+/* Extends the share that the user has in the lease, and what is in force there by the
+ * service of the renewal: of his, and so of the lease. */
+static int extend_share(struct table *table, struct lease *lease,
+	const struct login *login, uint64_t deadline, struct moment renewal_time)
 {
 	struct table_reader reader = {.table = table, .txn = table->txn};
+	const uint64_t hash = user_hash(login->user);
 	uint8_t row[USER_KEY_SIZE], record[SHARE_RECORD_MAX];
 	struct share share;
-	int r = table_read_share(&reader, key, hash, &share);
+	int r = table_read_share(&reader, &lease->address, hash, &share);
 
 	if (r != 0)
 		return r;
 	if (share.deadline_boot_usec <= renewal_time.boot_usec)
 		return TABLE_NOT_FOUND;
-	if (share.deadline_boot_usec >= deadline)
-		return 0;
-	share.deadline_boot_usec = deadline;
-	table_encode_user(hash, key, row);
+	if (services_has(&share.services, login->service, renewal_time)) {
+		services_extend(&share.services, login->service, deadline, renewal_time);
+		services_extend(&lease->services, login->service, deadline, renewal_time);
+	}
+	if (share.deadline_boot_usec < deadline)
+		share.deadline_boot_usec = deadline;
+	table_encode_user(hash, &lease->address, row);
 	return table_put(table, table->users, row, sizeof(row), record,
 		share_encode(&share, record));
 }
@@ -435,15 +448,14 @@ int table_renew(struct table *table, const struct address *key, const struct log
 
 	if (r == 0 && old.deadline_boot_usec <= renewal_time.boot_usec)
 		r = TABLE_NOT_FOUND;
+	lease = old;
 	if (r == 0)
-		r = extend_share(table, key, user_hash(login->user),
+		r = extend_share(table, &lease, login,
 			clock_add(renewal_time.boot_usec, usec), renewal_time);
 	if (r != 0)
 		return r;
-	lease = old;
 	lease_extend(&lease, usec, renewal_time);
-	if (lease.deadline_boot_usec != old.deadline_boot_usec)
-		r = table_put_row(table, &lease, &old);
+	r = table_put_row(table, &lease, &old);
 	if (r != 0)
 		return r;
 	ret->is_new = false;

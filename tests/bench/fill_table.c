@@ -73,7 +73,7 @@ int main(int argc, char *argv[])
 	settings.max_leases = (unsigned)strtoul(argv[3], NULL, 10);
 	must(clock_boot_id(settings.boot_id), "boot id");
 	usec = strtoull(argv[4], NULL, 10) * USEC_PER_SEC;
-	must(table_open(&settings, start, &table, &dropped), settings.directory);
+	must(table_open(&settings, NULL, start, &table, &dropped), settings.directory);
 	fill(table, (uint32_t)strtoul(argv[5], NULL, 10),
 		(uint32_t)strtoul(argv[6], NULL, 10), usec, start);
 	state = table_get_state(table);

@@ -77,7 +77,7 @@ static void open_table(struct bench *bench)
 		"path");
 	settings.directory = path;
 	memcpy(settings.boot_id, bench->boot_id, sizeof(settings.boot_id));
-	must(table_open(&settings, clock_now(), &bench->table, &dropped), path);
+	must(table_open(&settings, NULL, clock_now(), &bench->table, &dropped), path);
 	free(path);
 }
 

@@ -1,11 +1,15 @@
 /*
  * A slow disk, by LD_PRELOAD: fsync, fdatasync, msync and sync_file_range take
  * SLOW_SYNC_USEC longer, and with SLOW_SYNC_WRITES=1 the writes to files opened with
- * O_DSYNC too.  A commit of LMDB with durability = full is one fdatasync of its pages and
- * one such write of the page that makes them valid.
+ * O_DSYNC too; with SLOW_SYNC_ONLY only for files whose path contains that.  A commit of
+ * LMDB with durability = full is one fdatasync of its pages and one such write of the
+ * page that makes them valid.
  */
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -22,23 +26,33 @@ static void delay(void)
 		;
 }
 
+static void delay_file(int fd)
+{
+	const char *only = getenv("SLOW_SYNC_ONLY");
+	char link[64], path[PATH_MAX] = "";
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (!only || (readlink(link, path, sizeof(path) - 1) > 0 && strstr(path, only)))
+		delay();
+}
+
 static void delay_write(int fd)
 {
 	const char *wanted = getenv("SLOW_SYNC_WRITES");
 
 	if (wanted && *wanted == '1' && fcntl(fd, F_GETFL) & O_DSYNC)
-		delay();
+		delay_file(fd);
 }
 
 int fsync(int fd)
 {
-	delay();
+	delay_file(fd);
 	return (int)syscall(SYS_fsync, fd);
 }
 
 int fdatasync(int fd)
 {
-	delay();
+	delay_file(fd);
 	return (int)syscall(SYS_fdatasync, fd);
 }
 
@@ -50,7 +64,7 @@ int msync(void *address, size_t length, int flags)
 
 int sync_file_range(int fd, off64_t offset, off64_t length, unsigned flags)
 {
-	delay();
+	delay_file(fd);
 	return (int)syscall(SYS_sync_file_range, fd, offset, length, flags);
 }
 

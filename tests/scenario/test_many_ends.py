@@ -1,12 +1,13 @@
 """Many leases that end in one instant: refused at once, told one by one, deleted bit by bit."""
 import os
 import re
+import select
 import signal
 import subprocess
 import time
 import unittest
 
-from dracd_box import BUILD, Dracd
+from dracd_box import BUILD, Dracd, fields
 
 FILL = os.path.abspath(os.path.join(BUILD, "tests", "bench", "fill_table"))
 SIZE = os.path.abspath(os.path.join(BUILD, "tests", "bench", "table_size"))
@@ -46,6 +47,10 @@ class Ends(unittest.TestCase):
     def map_size(self):
         return 0 if WITHOUT_BDB else os.path.getsize(self.dracd.path("maps/db.db"))
 
+    def leases(self):
+        line, = [line for line in self.dracd.control("status") if line.startswith("leases ")]
+        return fields(line)["count"]
+
     def rows(self):
         output = subprocess.run([SIZE, self.dracd.path("state/table")], stdout=subprocess.PIPE, check=True).stdout
         return int(output.split()[1])
@@ -54,6 +59,9 @@ class Ends(unittest.TestCase):
         size = self.map_size()
         self.sleep_to_end(0.002)
         self.assertFalse(self.dracd.admits(PERSON))
+        with self.dracd.stream("control") as control:  # who does not wait for it
+            control.send("status\n")
+        self.assertEqual(self.leases(), "0", "none of the rows that are still there")
         self.dracd.wait_for(lambda: len(self.ended()) >= LEASES, "a line for each")
         self.assertEqual(len(set(self.ended())), LEASES, "each once")
         self.assertEqual(len(self.ended()), LEASES)
@@ -63,6 +71,26 @@ class Ends(unittest.TestCase):
         for number in range(LEASES // 100 + 1):
             self.dracd.login(f"203.0.113.{number}" if number < 256 else f"198.51.100.{number - 256}", "service=imap")
         self.assertLess(self.rows(), 300)
+
+    def answered_before(self, command):
+        """Of 40 who connect and ask when the command comes: how many are answered when it is."""
+        with self.dracd.stream("control") as control:
+            control.ask("blocks")  # it is accepted
+            self.dracd.process.send_signal(signal.SIGSTOP)
+            control.send(f"{command}\n")
+            streams = [self.dracd.stream("plain") for _ in range(40)]
+            for stream in streams:
+                self.addCleanup(stream.close)
+                stream.send(f"{PERSON}\n")
+            self.dracd.process.send_signal(signal.SIGCONT)
+            while not control.line().startswith("OK"):
+                pass
+        return len(select.select([stream.socket for stream in streams], [], [], 0)[0])
+
+    def test_long_answers_hold_up_no_lookup(self):
+        self.assertEqual(self.answered_before("list"), 40)
+        self.sleep_to_end(0.002)
+        self.assertEqual(self.answered_before("status"), 40)
 
     def test_lines_that_come_late_say_when_it_was(self):
         self.dracd.process.send_signal(signal.SIGSTOP)

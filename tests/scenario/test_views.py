@@ -63,8 +63,8 @@ class Views(unittest.TestCase):
         text = "".join(section(name, *view) for name, view in views.items()) + more
         self.dracd.write_config(text.replace("@DIR@", self.dracd.directory), base=WITHOUT_LOOKUPS + "\n")
 
-    def login(self, address, service):
-        words = f"service={service}" if service else ""
+    def login(self, address, service, user="bob", more=""):
+        words = f"user={user} service={service or ''} {more}"
         self.assertRegex(self.dracd.login(address, words), "^OK ")
 
     def stream(self, name):
@@ -99,13 +99,35 @@ class Views(unittest.TestCase):
         self.assertEqual(self.status("both")["services"], "imap,pop3")
         self.assertNotIn("networks", self.status("both"))
 
-    def test_the_latest_login_counts(self):
+    def test_each_login_counts(self):
         self.login("203.0.113.1", "imap")
         self.assertEqual(self.seen_by("203.0.113.1"), ALL | {"imapmap", "both"})
-        self.login("203.0.113.1", "pop3")
-        self.assertEqual(self.seen_by("203.0.113.1"), ALL | {"pop", "both", "narrow"})
+        self.login("203.0.113.1", "pop3", "eve")
+        self.login("203.0.113.1", None, "amy")
         self.login("203.0.113.1", None)
-        self.assertEqual(self.seen_by("203.0.113.1"), ALL)
+        self.assertEqual(self.seen_by("203.0.113.1"), ALL | {"imapmap", "pop", "both", "narrow"})
+        self.dracd.control("revoke user=eve")
+        self.assertEqual(self.seen_by("203.0.113.1"), ALL | {"imapmap", "both"})
+        self.dracd.control("revoke user=bob")
+        self.assertEqual(self.seen_by("203.0.113.1"), ALL, "amy's")
+
+    def test_each_login_counts_until_its_end(self):
+        self.login("203.0.113.1", "pop3", more="ttl_ms=60000")
+        self.login("203.0.113.1", "imap", more="ttl_ms=2000")
+        self.login("203.0.113.1", "imap", "", "ttl_ms=1000")
+        self.assertEqual(self.seen_by("203.0.113.1"), ALL | {"imapmap", "pop", "both", "narrow"})
+        check = "check address=203.0.113.1"
+        self.assertIn("unseen_by=lan,six", self.dracd.control(check)[0])
+        self.dracd.wait_for(lambda: not self.sees("imapmap", "203.0.113.1"), "the end of the IMAP login")
+        self.assertEqual(self.seen_by("203.0.113.1"), ALL | {"pop", "both", "narrow"})
+        self.assertIn("unseen_by=imapmap,lan,six", self.dracd.control(check)[0])
+        self.assertEqual([len(self.dracd.control(f"list service={name}")) for name in ("imap", "pop3")], [1, 2])
+
+    def test_lease_does_not_hide_the_one_around_it(self):
+        self.dracd.control("add address=203.0.113.0/24 service=imap")
+        self.login("203.0.113.1", "pop3")
+        self.assertEqual(self.seen_by("203.0.113.1"), ALL | {"imapmap", "pop", "both", "narrow"})
+        self.assertEqual(self.seen_by("203.0.113.2"), ALL | {"imapmap", "both"})
 
     def test_what_is_revoked_or_denied_is_in_no_view(self):
         for address, (service, _) in LEASES.items():

@@ -29,9 +29,8 @@ static inline void open_table(
 	uint64_t dropped;
 
 	assert_int_equal(table_check(&world->settings, 30, &counted), 0);
-	world->settings.counted = &counted;
-	assert_int_equal(table_open(&world->settings, now, &world->table, &dropped), 0);
-	world->settings.counted = NULL;
+	assert_int_equal(
+		table_open(&world->settings, &counted, now, &world->table, &dropped), 0);
 	assert_int_equal(dropped, expect_dropped);
 }
 

@@ -343,7 +343,7 @@ static void test_views(void **state)
 		view.services.items = services;
 		if (rows[i].network)
 			add(&view.networks, rows[i].network);
-		snprintf(lease.service, sizeof(lease.service), "%s", rows[i].service);
+		services_add(&lease.services, rows[i].service, at(10).boot_usec, at(0));
 		assert_int_equal(
 			guard_admit_view(&world->rules, &view, &address, &lease, at(9)),
 			rows[i].reason);
@@ -358,6 +358,35 @@ static void test_views(void **state)
 			free(services[n]);
 		prefix_set_done(&view.networks);
 	}
+}
+
+/* Each service until its own end, whatever the others are, and the latest is. */
+static void test_view_of_several_services(void **state)
+{
+	struct world *world = *state;
+	char imap[] = "imap", pop3[] = "pop3", *both[] = {imap, pop3};
+
+	const struct {
+		struct view view;
+		uint64_t end;
+	} views[] = {
+		{{.services = {.items = &both[0], .count = 1}}, 4},
+		{{.services = {.items = &both[1], .count = 1}}, 60},
+		{{.services = {.items = both, .count = 2}}, 60},
+		{{.services = {0}}, 90},
+	};
+	struct lease lease = {
+		.address = address_of("8.8.8.8"), .deadline_boot_usec = at(90).boot_usec};
+
+	services_add(&lease.services, "pop3", at(60).boot_usec, at(0));
+	services_add(&lease.services, "imap", at(4).boot_usec, at(0));
+	for (size_t i = 0; i < COUNT(views); i++)
+		for (uint64_t second = 0; second < 100; second++)
+			assert_int_equal(guard_admit_view(&world->rules, &views[i].view,
+						 &lease.address, &lease, at(second)),
+				second < views[i].end ? REASON_OK
+				: second < 90         ? REASON_SERVICE
+						      : REASON_NO_LEASE);
 }
 
 static void test_view_does_not_open_what_is_denied(void **state)
@@ -395,6 +424,7 @@ int main(void)
 		TEST(test_ipv6_prefix),
 		TEST(test_admission),
 		TEST(test_views),
+		TEST(test_view_of_several_services),
 		TEST(test_view_does_not_open_what_is_denied),
 		TEST(test_every_reason_has_a_word),
 	};

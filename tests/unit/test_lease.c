@@ -93,6 +93,11 @@ static void test_rebase(void **state)
 	assert_true(lease_rebase(&lease, now));
 	assert_int_equal(lease.deadline_boot_usec, 45 * USEC_PER_SEC);
 	assert_int_equal(lease.deadline_wall_usec, at(60).wall_usec);
+	now.boot_usec = 44 * USEC_PER_SEC;
+	assert_true(services_has(&lease.services, "imap", now));
+	now.boot_usec = 45 * USEC_PER_SEC;
+	assert_false(services_has(&lease.services, "imap", now));
+	now.boot_usec = 5 * USEC_PER_SEC;
 	lease = fresh;
 	now.wall_usec = at(60).wall_usec;
 	assert_false(lease_rebase(&lease, now));
@@ -101,6 +106,66 @@ static void test_rebase(void **state)
 	now.wall_usec = at(0).wall_usec - 3600 * USEC_PER_SEC;
 	assert_true(lease_rebase(&lease, now));
 	assert_int_equal(lease.deadline_boot_usec, 65 * USEC_PER_SEC);
+}
+
+/* As many as there may be, with the longest names, each with an end of its own. */
+static void fill_services(struct services *services)
+{
+	char name[SERVICE_SIZE] = {0};
+
+	memset(name, 'x', sizeof(name) - 1);
+	for (uint64_t i = 0; i < LEASE_SERVICES_MAX; i++) {
+		name[0] = (char)('a' + i);
+		services_add(services, name, at(9).boot_usec - (i << 2 * i), at(0));
+	}
+	assert_int_equal(services->count, LEASE_SERVICES_MAX);
+}
+
+static void assert_same_services(const struct services *a, const struct services *b)
+{
+	assert_int_equal(a->count, b->count);
+	for (unsigned i = 0; i < a->count; i++) {
+		assert_string_equal(a->items[i].name, b->items[i].name);
+		assert_int_equal(
+			a->items[i].deadline_boot_usec, b->items[i].deadline_boot_usec);
+	}
+}
+
+static void test_services(void **state)
+{
+	struct services services = {0};
+	char name[8];
+
+	(void)state;
+	services_add(&services, "", at(50).boot_usec, at(0));
+	assert_int_equal(services.count, 0);
+	services_add(&services, "imap", at(50).boot_usec, at(0));
+	services_add(&services, "imap", at(20).boot_usec, at(1)); /* shortens nothing */
+	services_add(&services, "pop3", at(30).boot_usec, at(2));
+	assert_true(services_has(&services, "imap", at(49)));
+	assert_false(services_has(&services, "imap", at(50)));
+	assert_false(services_has(&services, "IMAP", at(3)));
+	services_extend(&services, "pop3", at(60).boot_usec, at(29));
+	assert_true(services_has(&services, "pop3", at(59)));
+	/* what is over is not extended, nor is what there was not */
+	services_extend(&services, "pop3", at(90).boot_usec, at(60));
+	services_extend(&services, "smtp", at(90).boot_usec, at(60));
+	assert_false(services_has(&services, "pop3", at(60)));
+	assert_false(services_has(&services, "smtp", at(60)));
+	services_move(&services, at(60).boot_usec, at(5).boot_usec);
+	assert_true(services_has(&services, "pop3", at(4)));
+	assert_false(services_has(&services, "pop3", at(5)));
+	assert_false(services_has(&services, "imap", at(0)));
+	/* what is over makes room; then what ends first gives way */
+	for (unsigned i = 0; i <= LEASE_SERVICES_MAX; i++) {
+		snprintf(name, sizeof(name), "s%u", i);
+		services_add(&services, name, at(20 + (i ^ 1)).boot_usec, at(10));
+	}
+	assert_int_equal(services.count, LEASE_SERVICES_MAX);
+	for (unsigned i = 0; i <= LEASE_SERVICES_MAX; i++) {
+		snprintf(name, sizeof(name), "s%u", i);
+		assert_int_equal(services_has(&services, name, at(11)), i != 1);
+	}
 }
 
 static void test_record_round_trip(void **state)
@@ -115,12 +180,14 @@ static void test_record_round_trip(void **state)
 	(void)state;
 	for (uint64_t i = 1; i <= LEASE_SHARES_MAX; i++)
 		lease_add_share(&lease, i << 40);
-	memset(lease.service, 'x', sizeof(lease.service) - 1);
+	fill_services(&lease.services);
+	memcpy(lease.service, lease.services.items[3].name, sizeof(lease.service));
 	memset(lease.reporter, 'y', sizeof(lease.reporter) - 1);
 	length = lease_encode(&lease, record);
 	assert_in_range(length, 1, LEASE_RECORD_MAX);
 	decoded.address = address;
 	assert_int_equal(lease_decode(record, length, &decoded), 0);
+	assert_same_services(&decoded.services, &lease.services);
 	assert_int_equal(decoded.deadline_boot_usec, lease.deadline_boot_usec);
 	assert_int_equal(decoded.granted_wall_usec, lease.granted_wall_usec);
 	assert_string_equal(decoded.service, lease.service);
@@ -150,9 +217,12 @@ static void test_share_round_trip(void **state)
 
 	(void)state;
 	memset(share.user, 'u', sizeof(share.user) - 1);
+	fill_services(&share.services);
 	length = share_encode(&share, record);
+	assert_in_range(length, 1, SHARE_RECORD_MAX);
 	assert_int_equal(share_decode(record, length, &decoded), 0);
 	assert_string_equal(decoded.user, share.user);
+	assert_same_services(&decoded.services, &share.services);
 	assert_int_equal(decoded.deadline_boot_usec, share.deadline_boot_usec);
 	for (size_t cut = 0; cut < length; cut++)
 		assert_int_equal(share_decode(record, cut, &decoded), -EBADMSG);
@@ -172,7 +242,7 @@ static void test_random_records(void **state)
 		struct share share;
 
 		for (size_t i = 0; i < length; i++)
-			record[i] = (uint8_t)(i ? rand_r(&seed) : 1);
+			record[i] = (uint8_t)(i ? rand_r(&seed) : 2);
 		(void)!lease_decode(record, length, &lease);
 		(void)!share_decode(record, length, &share);
 		free(record);
@@ -186,6 +256,7 @@ int main(void)
 		cmocka_unit_test(test_shares),
 		cmocka_unit_test(test_user_count),
 		cmocka_unit_test(test_rebase),
+		cmocka_unit_test(test_services),
 		cmocka_unit_test(test_record_round_trip),
 		cmocka_unit_test(test_share_round_trip),
 		cmocka_unit_test(test_random_records),

@@ -94,7 +94,7 @@ static void test_the_feed_tells_if_it_shall(void **state)
 		assert_int_equal(login(world, address, "", start + 3, 60, &grant), 0);
 		assert_int_equal(changes_after(world, before), 1 + feed);
 		/* whose part was over, and is back */
-		assert_int_equal(login(world, address, "eve", start + 30, 60, &grant), 0);
+		assert_int_equal(login(world, address, "eve", start + 30, 20, &grant), 0);
 		assert_int_equal(changes_after(world, before), 1 + 2 * feed);
 		end_user(world, "eve", start + 31);
 		assert_int_equal(changes_after(world, before), 1 + 3 * feed);

@@ -75,13 +75,17 @@ static void test_users_of_a_lease(void **state)
 	struct table_ended ended;
 	struct table_grant grant;
 	struct lease lease;
+	uint64_t sequence;
 
 	assert_int_equal(login(world, "203.0.113.9", "bob", 0, 100, &grant), 0);
 	assert_int_equal(login(world, "203.0.113.9", "eve", 5, 30, &grant), 0);
 	assert_int_equal(login(world, "203.0.113.8", "bob", 5, 30, &grant), 0);
+	sequence = table_get_state(world->table)->sequence;
 	assert_int_equal(table_begin(world->table, at(6)), 0);
 	assert_int_equal(table_end_user(world->table, "bob", &ended), 0);
 	assert_int_equal(table_commit(world->table, true), 0);
+	/* of both the maps are told: they may be past the second's new deadline, too */
+	assert_int_equal(changes_after(world, sequence), 2);
 	/* what bob held alone has ended; what he shared lasts as long as eve's part */
 	assert_int_equal(ended.leases, 1);
 	assert_int_equal(find(world, "203.0.113.8", &lease), TABLE_NOT_FOUND);
@@ -157,6 +161,104 @@ static void test_find_passes_what_is_over(void **state)
 		0);
 	assert_int_equal(lease.address.length, 120);
 	table_reader_close(reader);
+}
+
+static int login_by(struct world *world, const char *user, const char *service,
+	uint64_t second, uint64_t seconds)
+{
+	struct address key = address_of("203.0.113.9");
+	struct login one = {.reporter = "unit"};
+	struct table_grant grant;
+	int r;
+
+	snprintf(one.user, sizeof(one.user), "%s", user);
+	snprintf(one.service, sizeof(one.service), "%s", service);
+	assert_int_equal(table_begin(world->table, at(second)), 0);
+	r = table_login(world->table, &key, &one, seconds * USEC_PER_SEC, at(second),
+		PER_USER, &grant);
+	assert_int_equal(table_commit(world->table, false), 0);
+	return r;
+}
+
+/* The second at which the last login by service is over; 0: there is none. */
+static uint64_t service_end(struct world *world, const char *service)
+{
+	struct lease lease;
+
+	if (find(world, "203.0.113.9", &lease) != 0)
+		return 0;
+	for (unsigned i = 0; i < lease.services.count; i++)
+		if (strcmp(lease.services.items[i].name, service) == 0)
+			return (lease.services.items[i].deadline_boot_usec -
+				       at(0).boot_usec) /
+			       USEC_PER_SEC;
+	return 0;
+}
+
+/* Each service is in force as long as somebody's login by it; when a user is revoked, as
+ * long as the others'. */
+static void test_services_of_a_lease(void **state)
+{
+	struct world *world = *state;
+	struct table_ended ended;
+	struct lease lease;
+
+	assert_int_equal(login_by(world, "", "smtp", 0, 70), 0);
+	assert_int_equal(login_by(world, "bob", "pop3", 0, 60), 0);
+	assert_int_equal(login_by(world, "bob", "imap", 1, 9), 0);
+	assert_int_equal(login_by(world, "eve", "imap", 2, 40), 0);
+	assert_int_equal(login_by(world, "eve", "", 3, 80), 0);
+	assert_int_equal(login_by(world, "eve", "imap", 4, 1), 0);
+	assert_int_equal(service_end(world, "smtp"), 70);
+	assert_int_equal(service_end(world, "pop3"), 60);
+	assert_int_equal(service_end(world, "imap"), 42);
+	assert_int_equal(table_begin(world->table, at(5)), 0);
+	assert_int_equal(table_end_user(world->table, "eve", &ended), 0);
+	assert_int_equal(table_commit(world->table, true), 0);
+	/* bob's first login lasts longer than his latest */
+	assert_int_equal(find(world, "203.0.113.9", &lease), 0);
+	assert_int_equal(lease.deadline_boot_usec, at(60).boot_usec);
+	assert_int_equal(service_end(world, "pop3"), 60);
+	assert_int_equal(service_end(world, "imap"), 10);
+	assert_int_equal(service_end(world, "smtp"), 0);
+	assert_int_equal(login_by(world, "eve", "imap", 6, 100), 0);
+	assert_int_equal(table_begin(world->table, at(7)), 0);
+	assert_int_equal(table_end_user(world->table, "bob", &ended), 0);
+	assert_int_equal(table_commit(world->table, true), 0);
+	assert_int_equal(service_end(world, "pop3"), 0);
+	assert_int_equal(service_end(world, "imap"), 106);
+	/* a new lease knows nothing of the one before */
+	assert_int_equal(login_by(world, "eve", "pop3", 110, 10), 0);
+	assert_int_equal(service_end(world, "imap"), 0);
+	assert_int_equal(service_end(world, "pop3"), 120);
+}
+
+static void test_services_after_a_reboot(void **state)
+{
+	struct world *world = *state;
+	struct moment booted = {
+		.boot_usec = 3 * USEC_PER_SEC, .wall_usec = at(10).wall_usec};
+	struct table_ended ended;
+
+	assert_int_equal(login_by(world, "bob", "pop3", 0, 60), 0);
+	assert_int_equal(login_by(world, "bob", "imap", 1, 29), 0);
+	assert_int_equal(login_by(world, "eve", "pop3", 1, 39), 0);
+	(void)table_close(world->table);
+	world->settings.boot_id[0] = 2;
+	open_table(world, booted, 0);
+	/* of the lease, and of the shares */
+	for (unsigned i = 0; i < 2; i++) {
+		struct lease lease;
+		struct moment imap = {.boot_usec = 23 * USEC_PER_SEC}, before = imap;
+
+		before.boot_usec--;
+		assert_int_equal(find(world, "203.0.113.9", &lease), 0);
+		assert_true(services_has(&lease.services, "imap", before));
+		assert_false(services_has(&lease.services, "imap", imap));
+		assert_int_equal(table_begin(world->table, booted), 0);
+		assert_int_equal(table_end_user(world->table, "eve", &ended), 0);
+		assert_int_equal(table_commit(world->table, true), 0);
+	}
 }
 
 static void test_many_users(void **state)
@@ -339,14 +441,16 @@ static void test_other_formats(void **state)
 	assert_int_equal(login(world, "203.0.113.9", "bob", 0, 60, &grant), 0);
 	(void)table_close(world->table);
 	world->table = NULL;
-	change_state(world, false, 1);
+	change_state(world, false, 2); /* the one before this */
 	assert_int_equal(table_check(&world->settings, 30, &counted), -EUCLEAN);
 	assert_int_equal(
-		table_open(&world->settings, at(1), &world->table, &dropped), -EUCLEAN);
+		table_open(&world->settings, NULL, at(1), &world->table, &dropped),
+		-EUCLEAN);
 	change_state(world, true, 0);
 	assert_int_equal(table_check(&world->settings, 30, &counted), -EUCLEAN);
 	assert_int_equal(
-		table_open(&world->settings, at(1), &world->table, &dropped), -EUCLEAN);
+		table_open(&world->settings, NULL, at(1), &world->table, &dropped),
+		-EUCLEAN);
 }
 
 int main(void)
@@ -359,6 +463,8 @@ int main(void)
 		TEST(test_last_share_that_lives),
 		TEST(test_shares_after_a_reboot),
 		TEST(test_find_passes_what_is_over),
+		TEST(test_services_of_a_lease),
+		TEST(test_services_after_a_reboot),
 		TEST(test_many_users),
 		TEST(test_ends),
 		TEST(test_abort_changes_nothing),

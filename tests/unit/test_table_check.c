@@ -127,7 +127,8 @@ static void test_counts(void **state)
 	assert_int_equal(table_check(&world->settings, 30, &counted), 0);
 	assert_int_equal(counted.ipv4, 2);
 	assert_int_equal(counted.ipv6, 2);
-	assert_int_equal(table_open(&world->settings, at(2), &world->table, &dropped), 0);
+	assert_int_equal(
+		table_open(&world->settings, NULL, at(2), &world->table, &dropped), 0);
 	assert_memory_equal(table_get_state(world->table)->lengths, counted.lengths,
 		sizeof(counted.lengths));
 	assert_int_equal(table_get_state(world->table)->ipv4, 2);

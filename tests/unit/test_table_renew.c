@@ -5,7 +5,7 @@
 static int renew(struct world *world, const char *address, const char *user,
 	uint64_t second, uint64_t seconds, struct table_grant *ret)
 {
-	struct login login = {.service = "pop3", .reporter = "timer", .is_renewal = true};
+	struct login login = {.service = "imap", .reporter = "timer", .is_renewal = true};
 	struct address key = address_of(address);
 	int r;
 
@@ -63,10 +63,41 @@ static void test_sessions_that_last(void **state)
 	assert_int_equal(lease.deadline_boot_usec, at(149).boot_usec);
 }
 
+/* Only what is in force by the service of the session, and of this user. */
+static void test_services_that_last(void **state)
+{
+	struct world *world = *state;
+	struct login pop3 = {.user = "eve", .service = "pop3"};
+	struct address key = address_of("203.0.113.9");
+	struct table_grant grant;
+	struct lease lease;
+
+	assert_int_equal(login(world, "203.0.113.9", "bob", 0, 20, &grant), 0);
+	assert_int_equal(table_begin(world->table, at(1)), 0);
+	assert_int_equal(table_login(world->table, &key, &pop3, 60 * USEC_PER_SEC, at(1),
+				 PER_USER, &grant),
+		0);
+	assert_int_equal(table_commit(world->table, false), 0);
+	/* eve has not logged in by IMAP */
+	assert_int_equal(renew(world, "203.0.113.9", "eve", 10, 100, &grant), 0);
+	assert_int_equal(find(world, "203.0.113.9", &lease), 0);
+	assert_int_equal(lease.deadline_boot_usec, at(110).boot_usec);
+	assert_true(services_has(&lease.services, "imap", at(19)));
+	assert_false(services_has(&lease.services, "imap", at(20)));
+	assert_false(services_has(&lease.services, "pop3", at(61)));
+	/* bob has, and it is earlier than the end of the lease */
+	assert_int_equal(renew(world, "203.0.113.9", "bob", 15, 60, &grant), 0);
+	assert_int_equal(find(world, "203.0.113.9", &lease), 0);
+	assert_int_equal(lease.deadline_boot_usec, at(110).boot_usec);
+	assert_true(services_has(&lease.services, "imap", at(74)));
+	assert_false(services_has(&lease.services, "imap", at(75)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_sessions_that_last, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_services_that_last, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("table_renew", tests, NULL, NULL);

@@ -269,11 +269,13 @@ static void tell_alone(const struct queue *batch)
 		op->committed(op);
 }
 
-static void hand_back(struct store *store, struct queue *batch)
+/* Returns true if nobody waits for the next commit, nor is likely to at once. */
+static bool hand_back(struct store *store, struct queue *batch)
 {
 	struct table_state state = *table_get_state(store->settings.table);
-	unsigned count = batch->count;
+	const unsigned count = batch->count;
 	uint64_t one = 1;
+	bool is_idle;
 
 	for (struct store_op *op = batch->first; op; op = op->next)
 		op->state = state;
@@ -281,8 +283,10 @@ static void hand_back(struct store *store, struct queue *batch)
 	queue_move(&store->finished, batch);
 	store->state = state;
 	store->expected = store->submitted.count + count;
+	is_idle = count <= 1 && !store->submitted.first;
 	pthread_mutex_unlock(&store->lock);
 	(void)!write(store->finished_fd, &one, sizeof(one));
+	return is_idle;
 }
 
 static uint64_t monotonic_usec(void)
@@ -351,8 +355,8 @@ static void *run_store(void *argument)
 		run_batch(store, &batch);
 		tell_alone(&batch);
 		note_time(store, start_usec);
-		hand_back(store, &batch);
-		table_make_room(store->settings.table);
+		if (hand_back(store, &batch))
+			table_make_room(store->settings.table);
 	}
 	return NULL;
 }

@@ -128,6 +128,7 @@ static inline int setup_run(void **state)
 		.keys = KEY_POSTFIX,
 		.nul = NUL_NO,
 		.path = run->path,
+		.file = run->file,
 		.group = (gid_t)-1,
 		.mode = 0644,
 	};

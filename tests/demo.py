@@ -67,9 +67,10 @@ class Demo:
         return status, (output.strip() or "(nothing)").splitlines()[0]
 
     def granted(self, who):
-        """The log line of the last grant to an address."""
-        lines = [line for line in self._site.dracd.log().splitlines() if f"granted {who} " in line]
-        return re.sub(r"^.*?granted", "granted", lines[-1]) if lines else "(no such line)"
+        """The log line of the last grant to an address, which comes after the answer."""
+        lines = wait.until(lambda: re.findall(rf"granted {re.escape(who)} .*", self._site.dracd.log()),
+                           f"what dracd says of {who}")
+        return lines[-1]
 
 
 def shown(reply):

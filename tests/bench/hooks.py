@@ -191,10 +191,10 @@ def main():
             by_name = {server.mode: server for server in servers}
             measured = [(figure, pair, measure(site, by_name, pair, count_of(figure)))
                         for figure, pair in PAIRS.items()]
-            check_reports(levels)
         finally:
             for level in levels:
                 level.stop()
+        check_reports(levels)  # now the log is whole: an answer goes before its line
     for figure, pair, latencies in measured:
         print_pair(figure, pair, latencies)
     return 0

@@ -171,8 +171,10 @@ class OpenSessions(Case):
         for number in range(5):
             self.assertNotIn(given_up(1), self.dracd.text())
             self.assertIn("state=ok", self.dracd.control("maps name=postfix")[0])
+            before = os.stat(self.map("postfix")).st_ino
             self.lock()
-            self.login(f"203.0.113.{number + 20}")
+            self.dracd.login(f"203.0.113.{number + 20}", "user=bob")
+            self.dracd.wait_for(lambda old=before: os.stat(self.map("postfix")).st_ino != old, "a new file")
         self.dracd.wait_for_log(given_up(1))
         self.assertEqual(self.session.value(BOB), "OK")
         self.assertIn("state=error error=1%20replaced%20files%20cannot%20be%20emptied",

@@ -85,6 +85,8 @@ static bool is_published(struct core *core, struct waiter *waiter)
 	else if (core->publisher)
 		late = publisher_late(core->publisher, waiter->sequence,
 			waiter->request->settles, &failed);
+	if (core->publisher && outcome->lease.deadline_boot_usec > 0) /* of a login */
+		failed += publisher_barred(core->publisher);
 	outcome->maps_late = late + failed;
 	return late == 0;
 }

@@ -75,8 +75,8 @@ static void drop_services_over(struct services *services, struct moment now)
 	services->count = kept;
 }
 
-/* A place for one more. */
-static int free_service(struct services *services)
+/* A place for one more that lasts so long; -1: all the others last longer. */
+static int free_service(struct services *services, uint64_t deadline_boot_usec)
 {
 	int first = 0;
 
@@ -86,7 +86,8 @@ static int free_service(struct services *services)
 		if (services->items[i].deadline_boot_usec <
 			services->items[first].deadline_boot_usec)
 			first = i;
-	return first;
+	return services->items[first].deadline_boot_usec < deadline_boot_usec ? first
+									      : -1;
 }
 
 void services_add(struct services *services, const char *service,
@@ -99,7 +100,9 @@ void services_add(struct services *services, const char *service,
 		return;
 	i = find_service(services, service);
 	if (i < 0) {
-		i = free_service(services);
+		i = free_service(services, deadline_boot_usec);
+		if (i < 0)
+			return;
 		snprintf(services->items[i].name, SERVICE_SIZE, "%s", service);
 		services->items[i].deadline_boot_usec = 0;
 	}

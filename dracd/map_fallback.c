@@ -32,15 +32,26 @@ enum {
 /* If not now, then with the next run. */
 static int make_spare(struct map_worker *worker)
 {
+	int r;
+
 	if (map_is_foreign(worker->map)) {
 		worker->now.step =
 			"overwrite what dracd has not written (move it away first)";
 		return -EEXIST;
 	}
 	/* one with the static rows as they were last good is kept */
-	if (!map_file_lacks_static(worker->settings.map, worker->access))
-		worker->has_spare = map_file_make_spare(worker->map, worker->access) == 0;
-	return 0;
+	if (map_file_lacks_static(worker->settings.map, worker->access)) {
+		if (map_keeps_static(worker))
+			(void)!map_remake_spare(worker->map);
+		return 0;
+	}
+	r = map_file_make_spare(worker->map, worker->access);
+	worker->has_spare = r == 0;
+	if (r == 0 || !worker->now.is_withdrawn)
+		return 0;
+	/* nobody is let in again who could not be shut out */
+	worker->now.step = map_failed_step(worker->map);
+	return r;
 }
 
 int map_fallback_prepare(struct map_worker *worker, unsigned why, bool rebuild)
@@ -86,6 +97,8 @@ static void use_spare(struct map_worker *worker)
 	if (map_identify(worker->map, &worker->file) < 0)
 		worker->file = (struct map_identity){0};
 	worker->shuts_out = false;
+	worker->now.has_old_static =
+		map_file_lacks_static(worker->settings.map, worker->access);
 	worker->now.has_published = false; /* the next is a rebuild */
 	worker->now.entries = worker->access ? access_count(worker->access) : 0;
 }
@@ -110,8 +123,10 @@ void map_fallback_recover(struct map_worker *worker)
 
 int map_fallback_withdraw(struct map_worker *worker)
 {
-	int r = map_file_withdraw(worker->settings.map, worker->map, worker->access);
+	int r = 0;
 
+	if (!map_keeps_static(worker))
+		r = map_file_withdraw(worker->settings.map, worker->map, worker->access);
 	worker->now.step = map_failed_step(worker->map);
 	worker->now.has_published = false;
 	if (r < 0)

@@ -9,7 +9,8 @@
 
 /* Before a run for the reasons why: whether it may shut out somebody; and the spare is
  * made, if there is none of the static rows as they are.  -EEXIST: nothing is to be
- * written, as what is in place is foreign. */
+ * written, as what is in place is foreign; another error: it is withdrawn, and is to stay
+ * so, as no spare can be made. */
 int map_fallback_prepare(struct map_worker *worker, unsigned why, bool rebuild)
 	__attribute__((warn_unused_result));
 

@@ -40,10 +40,22 @@ int map_refresh_static(struct map_worker *worker, bool *rebuild)
 	return 0;
 }
 
+bool map_keeps_static(const struct map_worker *worker)
+{
+	struct map_identity in_place;
+
+	return map_file_lacks_static(worker->settings.map, worker->access) &&
+	       worker->now.has_old_static && map_identify(worker->map, &in_place) == 0 &&
+	       map_identity_equal(&in_place, &worker->file);
+}
+
 int map_restore_static(struct map_worker *worker)
 {
-	int r = map_file_restore(worker->map, &worker->file);
+	int r;
 
+	if (map_keeps_static(worker))
+		return 0;
+	r = map_file_restore(worker->map, &worker->file);
 	if (r < 0)
 		return r;
 	worker->now.has_old_static = r != MAP_FILE_BARE;

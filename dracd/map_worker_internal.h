@@ -59,6 +59,10 @@ int map_publish(struct map_worker *worker, struct config *config, struct blocks 
 int map_refresh_static(struct map_worker *worker, bool *rebuild)
 	__attribute__((warn_unused_result));
 
+/* The static file has never been read, and what is in place are its rows as they were
+ * last good, from the spare, which may be used up by that: they are to stay. */
+bool map_keeps_static(const struct map_worker *worker);
+
 /* A rebuild while the static file has never been read: see map_file_restore(). */
 int map_restore_static(struct map_worker *worker) __attribute__((warn_unused_result));
 

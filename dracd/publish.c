@@ -383,6 +383,16 @@ unsigned publisher_unanswered(const struct publisher *publisher)
 	return count;
 }
 
+unsigned publisher_barred(const struct publisher *publisher)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < publisher->count; i++)
+		count += publisher->maps[i]->report.static_error &&
+			 !publisher->maps[i]->report.has_static;
+	return count;
+}
+
 static bool is_late(const struct watched *map, uint64_t sequence, bool settled)
 {
 	return map->report.sequence < sequence || !map->report.has_published ||

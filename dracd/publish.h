@@ -72,6 +72,9 @@ const struct map_report *publisher_report(
 unsigned publisher_late(const struct publisher *publisher, uint64_t sequence,
 	bool settled, unsigned *ret_failed);
 
+/* How many maps let nobody in, as their static files have never been read. */
+unsigned publisher_barred(const struct publisher *publisher);
+
 /* Up to which deadline (boot clock) every map has published the ends. */
 uint64_t publisher_ends_through(const struct publisher *publisher);
 

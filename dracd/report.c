@@ -137,7 +137,8 @@ static void work_on_login(struct core *core, struct pending *pending)
 {
 	struct login_reply reply = {.done = done_login, .context = pending};
 
-	if (pending == pending->reporter->first && core_is_idle(core))
+	if (pending->login.wait_usec == 0 && pending == pending->reporter->first &&
+		core_is_idle(core))
 		pending->early_fd = connection_share(pending->reporter->connection);
 	if (pending->early_fd >= 0)
 		reply.early = answer_early;

@@ -7,6 +7,8 @@
  * noted when they are first written, too), made while nobody waits for an answer.  LMDB
  * knows by its own count which pages are in use; those behind them it never reads.
  */
+#include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -55,6 +57,7 @@ static void add_zeros(int file, off_t at, off_t end)
 void table_make_room(struct table *table)
 {
 	const off_t used = used_octets(table);
+	char path[sizeof("/proc/self/fd/2147483647")];
 	struct stat status;
 	int file;
 
@@ -63,6 +66,13 @@ void table_make_room(struct table *table)
 	if (mdb_env_get_fd(table->env, &file) != 0 || fstat(file, &status) < 0 ||
 		status.st_size >= used + ROOM_LEAST || !has_disk(file))
 		return;
+	/* an error of the disk is told once for each time that a file is opened: LMDB is
+	 * to hear of it, too */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	file = open(path, O_WRONLY | O_CLOEXEC);
+	if (file < 0)
+		return;
 	add_zeros(file, status.st_size > used ? status.st_size : used,
 		used + ROOM_LEAST + ROOM_STEP);
+	close(file);
 }

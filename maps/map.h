@@ -180,6 +180,9 @@ int map_use_spare(struct map *map) __attribute__((warn_unused_result));
  * ours do, and there is no spare, which is made before the first publication. */
 bool map_is_foreign(const struct map *map);
 
+/* Makes a spare, if there is none, of what is in place. */
+int map_remake_spare(struct map *map) __attribute__((warn_unused_result));
+
 /* Publishes a copy of the spare, without opening it with the format's library; *ret is
  * the new file.  -ENOENT: there is none that could be used. */
 int map_restore_spare(struct map *map, struct map_identity *ret)

@@ -107,12 +107,14 @@ bool map_is_foreign(const struct map *map)
 	char name[NAME_MAX + 1];
 	struct stat status;
 	bool is_foreign;
-	int file;
+	int file, r;
 
 	if (!map->format->first_line || spare_name(map, name) < 0 ||
-		fstatat(map->directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 ||
-		replace_open_current(map->directory, map->name, &file) < 0)
+		fstatat(map->directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0)
 		return false;
+	r = replace_open_current(map->directory, map->name, &file);
+	if (r < 0)
+		return r == -EACCES; /* ours can be read */
 	is_foreign = !begins_as_ours(map, file);
 	close(file);
 	return is_foreign;
@@ -127,6 +129,21 @@ static int make_again(struct map *map, int spare, const char *name)
 	if (r == 0)
 		r = map_put_in_place(map, name, false);
 	map_abort(map);
+	return r;
+}
+
+int map_remake_spare(struct map *map)
+{
+	char name[NAME_MAX + 1];
+	int file, r = spare_name(map, name);
+
+	if (r < 0 || replace_check_spare(map->directory, name) == 0)
+		return r;
+	r = replace_open_current(map->directory, map->name, &file);
+	if (r < 0)
+		return r;
+	r = make_again(map, file, name);
+	close(file);
 	return r;
 }
 

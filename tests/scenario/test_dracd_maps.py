@@ -215,7 +215,7 @@ class Maps(unittest.TestCase):
             static.write("connect:203.0.113.9 REJECT\n leading blank\n")
         os.unlink(self.dracd.path("maps/.access.db.spare"))
         self.dracd.start()
-        self.dracd.login("203.0.113.9", "wait_ms=10000")
+        self.assertIn("published=no", self.dracd.login("203.0.113.9", "wait_ms=10000"))
         self.assertEqual(self.map("access"), {})
         self.assertEqual(self.map("postfix"), {"203.0.113.9": "OK"})
 
@@ -254,7 +254,7 @@ class Maps(unittest.TestCase):
         self.assertIn("verified=no", shown)
         # a lease that ends takes no row of the administrator's with it
         self.assertIn("maps_late=0", self.dracd.control("revoke address=192.0.2.66 hold_ms=1")[-1])
-        self.login("192.0.2.66")
+        self.assertIn("published=no", self.dracd.login("192.0.2.66", "wait_ms=10000"))
         self.assertTrue(self.dracd.control("maps rebuild=yes")[-1].startswith("OK"))
         self.assertEqual(self.map("access"), self.STATIC_ROWS)
         self.assertIn("state=critical", "\n".join(self.dracd.control("status")))

@@ -166,6 +166,10 @@ static void test_services(void **state)
 		snprintf(name, sizeof(name), "s%u", i);
 		assert_int_equal(services_has(&services, name, at(11)), i != 1);
 	}
+	/* or it is the new one that does */
+	services_add(&services, "short", at(12).boot_usec, at(11));
+	assert_false(services_has(&services, "short", at(11)));
+	assert_int_equal(services.count, LEASE_SERVICES_MAX);
 }
 
 static void test_record_round_trip(void **state)

@@ -60,6 +60,61 @@ static void a_spare_that_is_gone_is_made_again(void **state)
 	assert_int_equal(rows_in_map(run), 0);
 }
 
+/* Nobody is let in again who could not be shut out. */
+static void without_a_spare_it_stays_withdrawn(void **state)
+{
+	struct run *run = *state;
+
+	end_lease(run, 0);
+	assert_true(run_within(run, 0, WAKE_REVOKED) < 0);
+	assert_true(run->worker.now.is_withdrawn);
+	assert_int_equal(mkdir(run->spare, 0700), 0); /* no spare can be made */
+	assert_true(run_within(run, RLIM_INFINITY, WAKE_REPEAT) < 0);
+	assert_int_equal(rows_in_map(run), 0);
+	assert_true(run->worker.now.is_withdrawn);
+	assert_int_equal(rmdir(run->spare), 0);
+	assert_int_equal(run_within(run, RLIM_INFINITY, WAKE_REPEAT), 0);
+	assert_int_equal(rows_in_map(run), LEASES - 1);
+}
+
+/* A spare with one row of a static file that can no longer be read. */
+static void make_static_spare(struct run *run)
+{
+	const struct map_settings settings = {.type = run->map.type,
+		.path = run->path,
+		.mode = 0644,
+		.group = (gid_t)-1};
+	static char static_path[] = "/nonexistent/access";
+	struct map *map;
+
+	assert_int_equal(map_open(&settings, &map), 0);
+	assert_int_equal(map_begin_rebuild(map), 0);
+	assert_int_equal(map_put(map, "10.9.9.9", "REJECT"), 0);
+	assert_int_equal(map_commit_spare(map), 0);
+	map_close(map);
+	run->map.static_path = static_path;
+}
+
+/* The spare is used up when its copy has no room; what it has put in place is not written
+ * over by a map without rows, which would have. */
+static void static_rows_outlive_their_spare(void **state)
+{
+	struct run *run = *state;
+
+	make_static_spare(run);
+	assert_true(run_within(run, 0, WAKE_REBUILD) < 0);
+	assert_int_equal(rows_in_map(run), 1);
+	assert_int_equal(access(run->spare, F_OK), -1);
+	assert_int_equal(run_within(run, 0, WAKE_REBUILD), 0);
+	assert_int_equal(run_within(run, 0, WAKE_WITHDRAW), 0);
+	assert_int_equal(rows_in_map(run), 1);
+	assert_true(run->worker.now.has_old_static);
+	/* with room there is a spare again, for the next start */
+	assert_int_equal(run_within(run, RLIM_INFINITY, WAKE_REBUILD), 0);
+	assert_int_equal(access(run->spare, F_OK), 0);
+	assert_int_equal(rows_in_map(run), 1);
+}
+
 /* All but the two pages that say where the others are. */
 static void damage_table(const struct run *run)
 {
@@ -117,6 +172,8 @@ int main(void)
 		TEST(a_withdrawal_is_no_reason_for_another),
 		TEST(a_spare_that_is_gone_is_made_again),
 		TEST(a_table_that_cannot_be_read_keeps_nobody_in),
+		TEST(without_a_spare_it_stays_withdrawn),
+		TEST(static_rows_outlive_their_spare),
 		TEST(a_map_that_turns_out_to_be_damaged_keeps_nobody_in),
 	};
 

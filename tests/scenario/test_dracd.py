@@ -107,7 +107,7 @@ class Logins(Case):
             with self.dracd.stream("report") as report:
                 report.send(f"login address=2001:db8::{n:x}\n")
         self.dracd.wait_for_log("granted 2001:db8::12b ")
-        self.dracd.wait_for(lambda: opened() == before, "all descriptors closed")
+        self.dracd.wait_for(lambda: opened() <= before, "all descriptors closed")
 
     def test_half_closed_connection_gets_its_answers(self):
         with self.dracd.stream("report") as report:

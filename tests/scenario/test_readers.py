@@ -15,7 +15,7 @@ READER = os.path.abspath(os.path.join(map_types.BUILD, "tests", "reader", "reade
 READERS = 8
 KINDS = [kind for kind in ("hash", "btree", "lmdb", "cdb", "iplsearch", "lsearch", "relayhosts")
          if kind in map_types.LIVE]
-PUBLICATIONS = int(os.environ.get("READERS_PUBLICATIONS", "560")) // max(len(KINDS), 1)
+PUBLICATIONS = -(-int(os.environ.get("READERS_PUBLICATIONS", "560")) // max(len(KINDS), 1))
 ALWAYS, NEVER = "203.0.113.9", ("198.51.100.66", "203.0.113", "203.0.113.99")
 NUL = ("hash", "btree", "lmdb")
 IN_PLACE = "lmdb"

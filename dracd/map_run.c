@@ -437,6 +437,8 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 	bool rebuild = why & WAKE_REBUILD;
 	int r;
 
+	if (why & WAKE_VERIFY)
+		map_verify_begin(worker);
 	r = open_map(worker);
 	if (r == -ENOENT && why & WAKE_LEAVE)
 		return 0; /* no directory, no map */

@@ -140,6 +140,14 @@ static int forget_file(struct map_worker *worker)
 	return map_file_open(worker->settings.map, &worker->map);
 }
 
+void map_verify_begin(struct map_worker *worker)
+{
+	struct map_verified *verified = &worker->now.verified;
+
+	*verified = (struct map_verified){.count = verified->count + 1};
+	snprintf(verified->text, sizeof(verified->text), "it could not be published");
+}
+
 int map_verify_run(struct map_worker *worker, struct config *config,
 	struct blocks *blocks, bool rebuild)
 {
@@ -149,8 +157,6 @@ int map_verify_run(struct map_worker *worker, struct config *config,
 	struct map_verified *verified = &worker->now.verified;
 	int r;
 
-	*verified = (struct map_verified){.count = verified->count + 1};
-	snprintf(verified->text, sizeof(verified->text), "it could not be published");
 	worker->expect = &expect;
 	r = map_publish(worker, config, blocks, rebuild);
 	worker->expect = NULL;

@@ -5,6 +5,9 @@
 #include "dracd/map_expect.h"
 #include "dracd/map_worker_internal.h"
 
+/* Forgets the result of the last time: a run that fails before it compares has none. */
+void map_verify_begin(struct map_worker *worker);
+
 /* Publishes, compares, and if there is a difference publishes anew: as map_publish().
  * worker->now.verified tells the result. */
 int map_verify_run(struct map_worker *worker, struct config *config,

@@ -2,10 +2,10 @@
  * The table: blocks of the disk, taken before they are needed.
  *
  * A commit that makes the file longer also has to sync what the file system notes of
- * that, and the login waits for it: on ext4 as long again as for its own pages.  So the
- * file is kept longer than what is used, by zeros (blocks that are only reserved would be
- * noted when they are first written, too), made while nobody waits for an answer.  LMDB
- * knows by its own count which pages are in use; those behind them it never reads.
+ * that, and the login waits for it.  So the file is kept longer than what is used, by
+ * zeros (blocks that are only reserved would be noted when they are first written, too),
+ * made while nobody waits for an answer.  LMDB knows by its own count which pages are in
+ * use; those behind them it never reads.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -72,6 +72,10 @@ static void without_a_spare_it_stays_withdrawn(void **state)
 	assert_true(run_within(run, RLIM_INFINITY, WAKE_REPEAT) < 0);
 	assert_int_equal(rows_in_map(run), 0);
 	assert_true(run->worker.now.is_withdrawn);
+	/* nor is what was found before found again */
+	run->worker.now.verified.result = MAP_VERIFIED_SAME;
+	assert_true(run_within(run, RLIM_INFINITY, WAKE_VERIFY) < 0);
+	assert_int_equal(run->worker.now.verified.result, MAP_VERIFIED_NOT);
 	assert_int_equal(rmdir(run->spare), 0);
 	assert_int_equal(run_within(run, RLIM_INFINITY, WAKE_REPEAT), 0);
 	assert_int_equal(rows_in_map(run), LEASES - 1);

@@ -232,7 +232,10 @@ class Maps(unittest.TestCase):
         self.mend_static()
         self.wait_for_map("access", {"localhost": "RELAY", "connect:203.0.113.9": "RELAY",
                                      "connect:192.0.2.66": "RELAY"})
-        self.assertNotIn("state=critical", "\n".join(self.dracd.control("status")))
+        # the file is in place a moment before the worker has told the loop of it
+        self.dracd.wait_for(
+            lambda: "state=critical" not in "\n".join(self.dracd.control("status")),
+            "the state to be good")
         self.dracd.stop()
         self.assertEqual(self.map("access"), {"localhost": "RELAY"})
 

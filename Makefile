@@ -68,6 +68,8 @@ daemon_packages := libsystemd lmdb libconfuse
 daemon_libs = $(shell $(PKG_CONFIG) --libs $(daemon_packages)) $(maps_libs) -pthread
 maps_libs   := $(if $(filter 1,$(WITH_BDB)),-ldb-5.3) $(if $(filter 1,$(WITH_CDB)),-lcdb)
 json_libs   = $(shell $(PKG_CONFIG) --libs jansson)
+rpc_cflags := -I$B $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags libtirpc))
+rpc_libs    = $(shell $(PKG_CONFIG) --libs libtirpc libsystemd libconfuse)
 test_libs   = $(shell $(PKG_CONFIG) --libs cmocka)
 
 maps_left_out := $(if $(filter 0,$(WITH_BDB)),maps/map_bdb.c) $(if $(filter 0,$(WITH_CDB)),maps/map_cdb.c)
@@ -96,6 +98,24 @@ postlogin_static := $(if $(SAN),,-static)
 $B/client/drac-postlogin: $(call obj,$(wildcard client/postlogin*.c) client/report.c client/words.c)
 	$(CC) $(if $(SAN),$(all_ldflags),$(filter-out -pie,$(all_ldflags))) $(postlogin_static) -o $@ $^
 
+# What rpcgen makes of rpc/drac.x stays in the build folder, and is compiled as it is.
+$B/rpc/drac.h $B/rpc/drac_xdr.c &: rpc/drac.x Makefile
+	@mkdir -p $(@D)
+	rm -f $B/rpc/drac.h $B/rpc/drac_xdr.c
+	rpcgen -C -h -o $B/rpc/drac.h rpc/drac.x
+	rpcgen -C -c -o $B/rpc/drac_xdr.c rpc/drac.x
+	sed -i 's|"rpc/drac.h"|"drac.h"|' $B/rpc/drac_xdr.c
+
+$B/rpc/drac_xdr.o: $B/rpc/drac_xdr.c
+	$(CC) $(filter-out $(WARNINGS),$(all_cflags)) -w -c -o $@ $<
+
+rpc_objects := $(call obj,$(wildcard rpc/*.c) client/report.c client/words.c) $B/rpc/drac_xdr.o
+$(filter $B/rpc/%,$(rpc_objects)) $B/tests/unit/test_rpc_%.o: all_cflags += $(rpc_cflags)
+$(filter-out $B/rpc/drac_xdr.o,$(filter $B/rpc/%,$(rpc_objects))): | $B/rpc/drac.h
+
+$B/rpc/drac-rpcd: $(rpc_objects)
+	$(CC) $(all_ldflags) -o $@ $^ $(rpc_libs)
+
 $B/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(all_cflags) -c -o $@ $<
@@ -111,11 +131,11 @@ ifeq (0,$(WITH_CDB))
 unit_names := $(filter-out $(cdb_tests),$(unit_names))
 endif
 unit_programs := $(patsubst %,$B/tests/unit/test_%,$(unit_names))
-unit_objects   = $(foreach m,$(links_$(1)),$(if $(wildcard $(m).c),$B/$(m).o))
+unit_objects   = $(foreach m,$(links_$(1)),$(if $(or $(wildcard $(m).c),$(filter rpc/drac_xdr,$(m))),$B/$(m).o))
 
 .SECONDEXPANSION:
 $(unit_programs): $B/tests/unit/test_%: $B/tests/unit/test_%.o $$(call unit_objects,$$*)
-	$(CC) $(all_ldflags) -o $@ $^ $(test_libs) $(daemon_libs) $(json_libs)
+	$(CC) $(all_ldflags) -o $@ $^ $(test_libs) $(daemon_libs) $(json_libs) $(if $(filter rpc_%,$*),$(rpc_libs))
 
 # What scenarios run beside dracd.
 ASKER := $B/tests/asker/asker

@@ -74,7 +74,7 @@ test_libs   = $(shell $(PKG_CONFIG) --libs cmocka)
 
 maps_left_out := $(if $(filter 0,$(WITH_BDB)),maps/map_bdb.c) $(if $(filter 0,$(WITH_CDB)),maps/map_cdb.c)
 maps_src   := $(filter-out $(maps_left_out) maps/mapread.c,$(wildcard maps/*.c))
-daemon_src := $(wildcard dracd/*.c) client/words.c
+daemon_src := $(wildcard dracd/*.c) client/words.c client/conf_text.c
 obj = $(patsubst %.c,$B/%.o,$(1))
 
 PROGRAMS := $B/dracd/dracd $B/maps/drac-mapread $B/client/dracctl $B/client/drac-postlogin

@@ -19,7 +19,7 @@ links_table = dracd/table dracd/table_read dracd/table_end dracd/table_room drac
 links_table_renew = $(links_table)
 links_map_users = dracd/map_users $(links_table)
 links_config = dracd/config dracd/config_parse dracd/config_check dracd/config_map dracd/map_file dracd/option \
-	dracd/file dracd/prefix_set dracd/address maps/access maps/refusals maps/key $(map_modules)
+	dracd/file dracd/prefix_set dracd/address client/conf_text maps/access maps/refusals maps/key $(map_modules)
 links_config_map = $(links_config)
 links_table_check = $(links_table)
 links_table_end = $(links_table)

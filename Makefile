@@ -77,7 +77,7 @@ maps_src   := $(filter-out $(maps_left_out) maps/mapread.c,$(wildcard maps/*.c))
 daemon_src := $(wildcard dracd/*.c) client/words.c client/conf_text.c
 obj = $(patsubst %.c,$B/%.o,$(1))
 
-PROGRAMS := $B/dracd/dracd $B/maps/drac-mapread $B/client/dracctl $B/client/drac-postlogin
+PROGRAMS := $B/dracd/dracd $B/maps/drac-mapread $B/client/dracctl $B/client/drac-postlogin $B/rpc/drac-rpcd
 UNITS    := $(wildcard packaging/*.service packaging/*.socket packaging/*.timer)
 MANUALS  := $(wildcard dracd/*.[1-9] client/*.[1-9] rpc/*.[1-9])
 
@@ -109,7 +109,7 @@ $B/rpc/drac.h $B/rpc/drac_xdr.c &: rpc/drac.x Makefile
 $B/rpc/drac_xdr.o: $B/rpc/drac_xdr.c
 	$(CC) $(filter-out $(WARNINGS),$(all_cflags)) -w -c -o $@ $<
 
-rpc_objects := $(call obj,$(wildcard rpc/*.c) client/report.c client/words.c) $B/rpc/drac_xdr.o
+rpc_objects := $(call obj,$(wildcard rpc/*.c) client/report.c client/words.c client/conf_text.c) $B/rpc/drac_xdr.o
 $(filter $B/rpc/%,$(rpc_objects)) $B/tests/unit/test_rpc_%.o: all_cflags += $(rpc_cflags)
 $(filter-out $B/rpc/drac_xdr.o,$(filter $B/rpc/%,$(rpc_objects))): | $B/rpc/drac.h
 
@@ -244,7 +244,7 @@ bench-quick: packages
 FUZZ_SECONDS ?= 60
 include tests/fuzz/fuzz.mk
 fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-fuzz_cflags := -std=gnu17 -g -O1 -I. -D_GNU_SOURCE -DWITH_BDB=$(WITH_BDB) -DWITH_CDB=$(WITH_CDB) \
+fuzz_cflags := -std=gnu17 -g -O1 -I. $(rpc_cflags) -D_GNU_SOURCE -DWITH_BDB=$(WITH_BDB) -DWITH_CDB=$(WITH_CDB) \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 build/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $$(foreach m,$$(fuzz_links_$$*),$$m.c)
@@ -255,7 +255,7 @@ fuzz: $(fuzz_names:%=build/fuzz/%)
 	tests/run-fuzz $(FUZZ_SECONDS) $(fuzz_names)
 
 # ---- checks that fail the build -----------------------------------------------------------
-c_files = $(shell find dracd client maps $(wildcard rpc) tests -name "*.[ch]")
+c_files = $(shell find dracd client maps rpc tests -name "*.[ch]")
 
 lint: format-check layers man-lint
 
@@ -274,7 +274,7 @@ man-lint:
 # ---- installation -------------------------------------------------------------------------
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)/drac/drac.conf.d
-	install -m 0755 $B/dracd/dracd $B/client/dracctl $(DESTDIR)$(SBINDIR)
+	install -m 0755 $B/dracd/dracd $B/client/dracctl $B/rpc/drac-rpcd $(DESTDIR)$(SBINDIR)
 	install -m 0755 $B/client/drac-postlogin $B/maps/drac-mapread $(DESTDIR)$(LIBEXECDIR)
 	test -e $(DESTDIR)$(SYSCONFDIR)/drac/drac.conf || \
 		install -m 0644 drac.conf $(DESTDIR)$(SYSCONFDIR)/drac/drac.conf
@@ -288,7 +288,7 @@ install: all
 	install -D -m 0644 packaging/dracd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/dracd.conf
 
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/dracd $(DESTDIR)$(SBINDIR)/dracctl
+	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,dracd dracctl drac-rpcd)
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS))) \
 		$(DESTDIR)$(SYSUSERSDIR)/dracd.conf $(DESTDIR)$(TMPFILESDIR)/dracd.conf \
 		$(DESTDIR)$(BASHCOMPDIR)/dracctl

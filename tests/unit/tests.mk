@@ -40,6 +40,9 @@ links_map_run = dracd/map_run dracd/map_fallback dracd/map_verify dracd/map_chec
 links_map_worker = dracd/map_worker $(links_map_run)
 links_rpc_call = rpc/call rpc/drac_xdr
 links_rpc_record = rpc/record
+links_rpc_allow = rpc/allow rpc/prefix
+links_rpc_quota = rpc/quota rpc/duplicates
+links_rpc_settings = rpc/settings rpc/settings_load rpc/prefix client/conf_text
 
 # What needs Berkeley DB or cdb: left out by WITH_BDB=0, WITH_CDB=0.
 bdb_tests := map map_file map_rows config_map

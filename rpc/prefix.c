@@ -63,7 +63,9 @@ static unsigned char mask_octet(unsigned length, unsigned index)
 {
 	if (length >= index * 8 + 8)
 		return 0xff;
-	return length <= index * 8 ? 0 : (unsigned char)(0xff00 >> (length - index * 8));
+	if (length <= index * 8)
+		return 0;
+	return (unsigned char)(0xff00 >> (length - index * 8));
 }
 
 int prefix_parse(const char *text, struct prefix *ret)

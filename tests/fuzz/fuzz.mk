@@ -14,3 +14,5 @@ fuzz_links_sessions = client/ctl_sessions
 fuzz_libs_config = -lconfuse -llmdb $(maps_libs)
 fuzz_libs_record = -lsystemd
 fuzz_libs_blocks = -lsystemd
+fuzz_links_rpc = rpc/call rpc/record $B/rpc/drac_xdr
+fuzz_libs_rpc = -ltirpc

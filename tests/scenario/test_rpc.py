@@ -316,6 +316,39 @@ class Core(Case):
         self.dracd.process.send_signal(signal.SIGCONT)
 
 
+class Apart(Case):
+    """What becomes of the gateway is nothing to dracd."""
+
+    def dracd_goes_on(self, number):
+        begun = time.monotonic()
+        address = f"203.0.113.{number}"
+        self.assertTrue(self.dracd.login(address).startswith("OK granted"))
+        self.assertTrue(self.dracd.admits(address))
+        self.assertLess(time.monotonic() - begun, 2)
+
+    def test_hung(self):
+        client = self.tcp()
+        self.assertEqual(client.ask(message(83, 1, 1, ipv4("203.0.113.9"))), answered(83, SUCCESS))
+        self.gateway.process.send_signal(signal.SIGSTOP)
+        client.send_octets(record(message(84, 1, 1, ipv4("203.0.113.9"))) * 500)
+        self.dracd_goes_on(1)
+
+    def test_killed(self):
+        client = self.tcp()
+        client.send_octets(record(message(85, 1, 1, ipv4("203.0.113.9"))) * 500)
+        self.gateway.stop(signal.SIGKILL)
+        self.dracd_goes_on(2)
+        self.gateway.start()
+        self.assertEqual(self.udp().ask(message(86, 1, 1, ipv4("203.0.113.9"))), answered(86, SUCCESS))
+
+    def test_it_may_not_report(self):
+        """Its account is no reporter: a system error, and the log says why."""
+        self.dracd.write_config('reporters = {"65533"}\n' + self.section())
+        self.assertTrue(self.dracd.control("reload")[-1].startswith("OK"))
+        self.assertEqual(self.udp().ask(message(87, 1, 1, ipv4("203.0.113.9"))), answered(87, SYSERR))
+        self.assertIn("not among the reporters", self.gateway.text())
+
+
 class Refused(Case):
     """Addresses that get no lease."""
 

@@ -394,7 +394,8 @@ def main():
     try:
         for case in (step.install, step.units_are_sound, step.recipes, step.enable, step.reporters,
                      step.login_to_relay, step.gateway, step.gateway_socket, step.journal_fields, step.renewal,
-                     step.restart, step.reload, step.other_path, step.killed, step.hangs, step.stop_service, step.stop, step.boot_order, step.power_failure, step.uninstall):
+                     step.restart, step.reload, step.other_path, step.killed, step.hangs, step.stop_service,
+                     step.stop, step.boot_order, step.power_failure, step.uninstall):
             cases.one(f"systemd: {case.__doc__.splitlines()[0].rstrip('.')}", case)
             if cases.failed and case == step.install:  # then nothing that follows has a ground to stand on
                 break

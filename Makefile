@@ -68,14 +68,16 @@ daemon_packages := libsystemd lmdb libconfuse
 daemon_libs = $(shell $(PKG_CONFIG) --libs $(daemon_packages)) $(maps_libs) -pthread
 maps_libs   := $(if $(filter 1,$(WITH_BDB)),-ldb-5.3) $(if $(filter 1,$(WITH_CDB)),-lcdb)
 json_libs   = $(shell $(PKG_CONFIG) --libs jansson)
+rpc_cflags := -I$B $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags libtirpc))
+rpc_libs    = $(shell $(PKG_CONFIG) --libs libtirpc libsystemd libconfuse)
 test_libs   = $(shell $(PKG_CONFIG) --libs cmocka)
 
 maps_left_out := $(if $(filter 0,$(WITH_BDB)),maps/map_bdb.c) $(if $(filter 0,$(WITH_CDB)),maps/map_cdb.c)
 maps_src   := $(filter-out $(maps_left_out) maps/mapread.c,$(wildcard maps/*.c))
-daemon_src := $(wildcard dracd/*.c) client/words.c
+daemon_src := $(wildcard dracd/*.c) client/words.c client/conf_text.c
 obj = $(patsubst %.c,$B/%.o,$(1))
 
-PROGRAMS := $B/dracd/dracd $B/maps/drac-mapread $B/client/dracctl $B/client/drac-postlogin
+PROGRAMS := $B/dracd/dracd $B/maps/drac-mapread $B/client/dracctl $B/client/drac-postlogin $B/rpc/drac-rpcd
 UNITS    := $(wildcard packaging/*.service packaging/*.socket packaging/*.timer)
 MANUALS  := $(wildcard dracd/*.[1-9] client/*.[1-9] rpc/*.[1-9])
 
@@ -96,6 +98,24 @@ postlogin_static := $(if $(SAN),,-static)
 $B/client/drac-postlogin: $(call obj,$(wildcard client/postlogin*.c) client/report.c client/words.c)
 	$(CC) $(if $(SAN),$(all_ldflags),$(filter-out -pie,$(all_ldflags))) $(postlogin_static) -o $@ $^
 
+# What rpcgen makes of rpc/drac.x stays in the build folder, and is compiled as it is.
+$B/rpc/drac.h $B/rpc/drac_xdr.c &: rpc/drac.x Makefile
+	@mkdir -p $(@D)
+	rm -f $B/rpc/drac.h $B/rpc/drac_xdr.c
+	rpcgen -C -h -o $B/rpc/drac.h rpc/drac.x
+	rpcgen -C -c -o $B/rpc/drac_xdr.c rpc/drac.x
+	sed -i 's|"rpc/drac.h"|"drac.h"|' $B/rpc/drac_xdr.c
+
+$B/rpc/drac_xdr.o: $B/rpc/drac_xdr.c
+	$(CC) $(filter-out $(WARNINGS),$(all_cflags)) -w -c -o $@ $<
+
+rpc_objects := $(call obj,$(wildcard rpc/*.c) client/report.c client/words.c client/conf_text.c) $B/rpc/drac_xdr.o
+$(filter $B/rpc/%,$(rpc_objects)) $B/tests/unit/test_rpc_%.o: all_cflags += $(rpc_cflags)
+$(filter-out $B/rpc/drac_xdr.o,$(filter $B/rpc/%,$(rpc_objects))): | $B/rpc/drac.h
+
+$B/rpc/drac-rpcd: $(rpc_objects)
+	$(CC) $(all_ldflags) -o $@ $^ $(rpc_libs)
+
 $B/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(all_cflags) -c -o $@ $<
@@ -111,11 +131,11 @@ ifeq (0,$(WITH_CDB))
 unit_names := $(filter-out $(cdb_tests),$(unit_names))
 endif
 unit_programs := $(patsubst %,$B/tests/unit/test_%,$(unit_names))
-unit_objects   = $(foreach m,$(links_$(1)),$(if $(wildcard $(m).c),$B/$(m).o))
+unit_objects   = $(foreach m,$(links_$(1)),$(if $(or $(wildcard $(m).c),$(filter rpc/drac_xdr,$(m))),$B/$(m).o))
 
 .SECONDEXPANSION:
 $(unit_programs): $B/tests/unit/test_%: $B/tests/unit/test_%.o $$(call unit_objects,$$*)
-	$(CC) $(all_ldflags) -o $@ $^ $(test_libs) $(daemon_libs) $(json_libs)
+	$(CC) $(all_ldflags) -o $@ $^ $(test_libs) $(daemon_libs) $(json_libs) $(if $(filter rpc_%,$*),$(rpc_libs))
 
 # What scenarios run beside dracd.
 ASKER := $B/tests/asker/asker
@@ -224,7 +244,7 @@ bench-quick: packages
 FUZZ_SECONDS ?= 60
 include tests/fuzz/fuzz.mk
 fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-fuzz_cflags := -std=gnu17 -g -O1 -I. -D_GNU_SOURCE -DWITH_BDB=$(WITH_BDB) -DWITH_CDB=$(WITH_CDB) \
+fuzz_cflags := -std=gnu17 -g -O1 -I. $(rpc_cflags) -D_GNU_SOURCE -DWITH_BDB=$(WITH_BDB) -DWITH_CDB=$(WITH_CDB) \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 build/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $$(foreach m,$$(fuzz_links_$$*),$$m.c)
@@ -235,7 +255,7 @@ fuzz: $(fuzz_names:%=build/fuzz/%)
 	tests/run-fuzz $(FUZZ_SECONDS) $(fuzz_names)
 
 # ---- checks that fail the build -----------------------------------------------------------
-c_files = $(shell find dracd client maps $(wildcard rpc) tests -name "*.[ch]")
+c_files = $(shell find dracd client maps rpc tests -name "*.[ch]")
 
 lint: format-check layers man-lint
 
@@ -254,7 +274,7 @@ man-lint:
 # ---- installation -------------------------------------------------------------------------
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)/drac/drac.conf.d
-	install -m 0755 $B/dracd/dracd $B/client/dracctl $(DESTDIR)$(SBINDIR)
+	install -m 0755 $B/dracd/dracd $B/client/dracctl $B/rpc/drac-rpcd $(DESTDIR)$(SBINDIR)
 	install -m 0755 $B/client/drac-postlogin $B/maps/drac-mapread $(DESTDIR)$(LIBEXECDIR)
 	test -e $(DESTDIR)$(SYSCONFDIR)/drac/drac.conf || \
 		install -m 0644 drac.conf $(DESTDIR)$(SYSCONFDIR)/drac/drac.conf
@@ -268,7 +288,7 @@ install: all
 	install -D -m 0644 packaging/dracd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/dracd.conf
 
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/dracd $(DESTDIR)$(SBINDIR)/dracctl
+	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,dracd dracctl drac-rpcd)
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS))) \
 		$(DESTDIR)$(SYSUSERSDIR)/dracd.conf $(DESTDIR)$(TMPFILESDIR)/dracd.conf \
 		$(DESTDIR)$(BASHCOMPDIR)/dracctl

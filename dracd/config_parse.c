@@ -8,7 +8,6 @@
  * parsed again; and its callbacks carry no pointer of ours, so a load in progress is
  * found in a thread-local.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -16,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/conf_text.h"
 #include "dracd/cleanup.h"
 #include "dracd/config_internal.h"
 #include "dracd/file.h"
@@ -240,96 +240,6 @@ static cfg_t *describe_file(void)
 
 /* ---- blanking what libconfuse shall not see ---- */
 
-static void blank(char *from, const char *to)
-{
-	for (; from < to; from++)
-		if (*from != '\n')
-			*from = ' ';
-}
-
-/* Past a quoted text that begins at at. */
-static char *skip_quoted(char *at)
-{
-	char quote = *at++;
-
-	while (*at && *at != quote)
-		at += *at == '\\' && at[1] ? 2 : 1;
-	return *at ? at + 1 : at;
-}
-
-/* Overwrites comments outside strings with spaces; lines stay where they are.  False if
- * one has no end. */
-static bool blank_comments(char *text)
-{
-	for (char *at = text; *at;) {
-		if (*at == '"' || *at == '\'') {
-			at = skip_quoted(at);
-		} else if (*at == '#' || (at[0] == '/' && at[1] == '/')) {
-			char *end = at + strcspn(at, "\n");
-
-			blank(at, end);
-			at = end;
-		} else if (at[0] == '/' && at[1] == '*') {
-			char *end = strstr(at + 2, "*/");
-
-			if (!end)
-				return false;
-			blank(at, end + 2);
-			at = end + 2;
-		} else {
-			at++;
-		}
-	}
-	return true;
-}
-
-static char *skip_space(char *at)
-{
-	while (isspace((unsigned char)*at))
-		at++;
-	return at;
-}
-
-/* Past a text, quoted or not, or what stands between braces. */
-static char *skip_item(char *at)
-{
-	unsigned depth = 0;
-
-	if (*at != '{')
-		return *at == '"' || *at == '\'' ? skip_quoted(at)
-						 : at + strcspn(at, " \t\r\n={},;\"'");
-	while (*at) {
-		if (*at == '"' || *at == '\'') {
-			at = skip_quoted(at);
-			continue;
-		}
-		if (*at == '{')
-			depth++;
-		else if (*at == '}')
-			depth--;
-		at++;
-		if (depth == 0)
-			break;
-	}
-	return at;
-}
-
-/* Past the statement whose name ends at at: "= value", or a section. */
-static char *skip_statement(char *at)
-{
-	char *next = skip_space(at), *brace;
-
-	if (*next == '=' || (next[0] == '+' && next[1] == '='))
-		return skip_item(skip_space(next + (*next == '=' ? 1 : 2)));
-	brace = *next == '{' ? next : skip_space(skip_item(next));
-	return *brace == '{' ? skip_item(brace) : at;
-}
-
-static bool is_name(char octet)
-{
-	return isalnum((unsigned char)octet) || octet == '_' || octet == '-';
-}
-
 /* Overwrites the statement with this name on that line.  False if it is not found. */
 static bool blank_statement(char *text, int line, const char *name)
 {
@@ -347,9 +257,9 @@ static bool blank_statement(char *text, int line, const char *name)
 		bool quoted = at > text && (at[-1] == '"' || at[-1] == '\'') &&
 			      at[length] == at[-1];
 
-		if ((at > text && is_name(at[-1])) || is_name(at[length]))
+		if ((at > text && conf_is_name(at[-1])) || conf_is_name(at[length]))
 			continue;
-		blank(at - quoted, skip_statement(at + length + quoted));
+		conf_blank(at - quoted, conf_skip_statement(at + length + quoted));
 		return true;
 	}
 	return false;
@@ -437,9 +347,14 @@ static int parse_file(struct loader *loader)
 			loader->file);
 		return 0;
 	}
-	if (!blank_comments(text)) {
+	if (!conf_blank_comments(text)) {
 		problems_add(loader->problems, false, "%s: a comment has no end",
 			loader->file);
+		return 0;
+	}
+	if (!conf_select_section(text, CONF_RPC_SECTION, false)) {
+		problems_add(loader->problems, false,
+			"%s: section " CONF_RPC_SECTION " has no end", loader->file);
 		return 0;
 	}
 	return parse_text(loader, text);

@@ -267,8 +267,9 @@ static const char *parse_accounts(
 	(void)option;
 	if (!parse_id(text, &id)) {
 		entry = getpwnam(text);
-		/* it is there once Dovecot's helper is set up */
-		if (!entry && strcmp(text, "drac-login") == 0)
+		/* they are there once Dovecot's helper and the gateway are set up */
+		if (!entry && (strcmp(text, "drac-login") == 0 ||
+				      strcmp(text, "drac-rpcd") == 0))
 			return NULL;
 		if (!entry)
 			return "no such account on this host";
@@ -402,7 +403,7 @@ const struct option options[] = {
 	{ GLOBAL(never_lease_users), .name = "never_lease_users", .parse = parse_text_list,
 		.fallback = "", .is_list = true },
 	{ GLOBAL(reporters), .name = "reporters", .parse = parse_accounts,
-		.fallback = "root drac-login", .is_list = true },
+		.fallback = "root drac-login drac-rpcd", .is_list = true },
 	{ GLOBAL(max_leases), .name = "max_leases", .parse = parse_number,
 		.fallback = "100000", .minimum = 1, .maximum = 10000000 },
 	{ GLOBAL(max_leases_per_user), .name = "max_leases_per_user", .parse = parse_number,

@@ -98,6 +98,29 @@ def measure_grants(folder, durability, size):
                        [dracd.login(32, size.seconds)[3] / 1000 for _ in range(size.rounds)])
 
 
+def rpc_round(dracd, port, connections, seconds):
+    """Logins a second by the gateway and by the report socket, in either order."""
+    ways = {"rpc": lambda: dracd.login_by_rpc(port, connections, seconds),
+            "report": lambda: dracd.login(connections, seconds)}
+    answers = {name: ways[name]() for name in random.sample(sorted(ways), 2)}
+    return {name: numbers[0] / numbers[1] for name, numbers in answers.items()}
+
+
+def measure_rpc(folder, size):
+    """The DRAC protocol by UDP, beside the report socket; and with an fsync that takes 5 ms longer."""
+    with programs.Dracd(f"{folder}/rpc", "full") as dracd, programs.gateway(dracd) as port:
+        for connections in (1, 32):
+            rounds = [rpc_round(dracd, port, connections, size.seconds) for _ in range(size.rounds)]
+            say_median(f"rpc_adds_per_s_{connections}", [rates["rpc"] for rates in rounds])
+            say_median(f"rpc_vs_report_{connections}", ratios(rounds, "rpc", "report"))
+    slow = {"LD_PRELOAD": programs.program("slow_sync.so"), "SLOW_SYNC_USEC": "5000", "SLOW_SYNC_WRITES": "0"}
+    with programs.Dracd(f"{folder}/rpc-slow", "full", environment=slow) as dracd, programs.gateway(dracd) as port:
+        rounds = [[numbers[0] / numbers[1] for numbers in (dracd.login_by_rpc(port, connections, size.slow_seconds)
+                                                           for connections in (1, 32))]
+                  for _ in range(size.slow_rounds)]
+        say_median("rpc_slow_disk_32_vs_1", [many / one for one, many in rounds])
+
+
 # ---- lookups ----
 
 def place(pid, cpu):
@@ -216,6 +239,7 @@ def main():
         note(f"durability = full is measured on {file_system(folder)}, {folder}")
         measure_grants(folder, "full", size)
         measure_grants(folder, "process", size)
+        measure_rpc(folder, size)
         measure_lookups(folder, size)
         measure_table(folder)
         measure_slow_disk(folder, False, size)

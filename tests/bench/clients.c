@@ -1,12 +1,14 @@
 /*
- * Clients of one unix socket, each with one request outstanding:
+ * Clients of one socket, each with one request outstanding:
  *
  *   clients login SOCKET CONNECTIONS SECONDS FIRST COUNT [OPTION ...]
+ *   clients rpc PORT CONNECTIONS SECONDS FIRST COUNT [OPTION ...]
  *   clients socketmap|policy|echo SOCKET CONNECTIONS SECONDS LEASES 0 [OPTION ...]
  *
- * Logins are those of the people FIRST to FIRST+COUNT-1 (person.h); it ends when all have
- * logged in or after SECONDS.  Lookups ask for the people 0 to 2*LEASES-1 for SECONDS, of
- * whom the first half is expected to have a lease and the others not.  Options:
+ * Those of rpc speak DRAC's version 1 by UDP to 127.0.0.1.  Logins are those of the
+ * people FIRST to FIRST+COUNT-1 (person.h); it ends when all have logged in or after
+ * SECONDS.  Lookups ask for the people 0 to 2*LEASES-1 for SECONDS, of whom the first
+ * half is expected to have a lease and the others not.  Options:
  *
  *   pause=USEC  each client waits so long between two questions
  *   rate=N      N requests a second, each by the next client that is free; its latency
@@ -17,6 +19,7 @@
  * Prints "ANSWERS SECONDS P50_USEC P99_USEC MAX_USEC".  An answer that is not the
  * expected one is printed and ends the program with status 1: nothing wrong is measured.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -42,7 +45,8 @@ struct load;
 /* What is said on the socket. */
 struct kind {
 	const char *name;
-	const char *end; /* of an answer */
+	const char *end; /* of an answer; "": it is a datagram */
+	bool is_login;
 	size_t (*ask)(uint32_t number, char request[REQUEST_SIZE_MAX]);
 	bool (*is_right)(const struct load *load, uint32_t number, const char *answer,
 		size_t length);
@@ -119,6 +123,28 @@ static bool is_granted(
 	return length > strlen(wanted) && memcmp(answer, wanted, strlen(wanted)) == 0;
 }
 
+/* The answer has the number of the person as its xid. */
+static size_t ask_rpc(uint32_t number, char request[REQUEST_SIZE_MAX])
+{
+	uint32_t words[11] = {
+		htonl(number), 0, htonl(2), htonl(900101), htonl(1), htonl(1)};
+	char address[PERSON_TEXT_SIZE];
+
+	person_address(number, address);
+	words[10] = inet_addr(address);
+	memcpy(request, words, sizeof(words));
+	return sizeof(words);
+}
+
+static bool is_success(
+	const struct load *load, uint32_t number, const char *answer, size_t length)
+{
+	const uint32_t wanted[7] = {htonl(number), htonl(1)};
+
+	(void)load;
+	return length == sizeof(wanted) && memcmp(answer, wanted, sizeof(wanted)) == 0;
+}
+
 static size_t ask_socketmap(uint32_t number, char request[REQUEST_SIZE_MAX])
 {
 	char address[PERSON_TEXT_SIZE];
@@ -174,10 +200,11 @@ static bool is_policy_answer(
 }
 
 static const struct kind kinds[] = {
-	{"login", "\n", ask_login, is_granted},
-	{"socketmap", ",", ask_socketmap, is_map_answer},
-	{"policy", "\n\n", ask_policy, is_policy_answer},
-	{"echo", ",", ask_socketmap, is_echo},
+	{"login", "\n", true, ask_login, is_granted},
+	{"rpc", "", true, ask_rpc, is_success},
+	{"socketmap", ",", false, ask_socketmap, is_map_answer},
+	{"policy", "\n\n", false, ask_policy, is_policy_answer},
+	{"echo", ",", false, ask_socketmap, is_echo},
 };
 
 /* ---- the load ---- */
@@ -185,7 +212,7 @@ static const struct kind kinds[] = {
 /* The next person, or false when nobody is left to be asked for. */
 static bool next_number(struct load *load, uint32_t *ret)
 {
-	if (load->kind->ask != ask_login) {
+	if (!load->kind->is_login) {
 		*ret = (uint32_t)((uint64_t)load->asked++ * STRIDE % (2U * load->count));
 		return true;
 	}
@@ -354,23 +381,6 @@ static void print_result(struct load *load)
 		sorted[count - 1] / 1e3);
 }
 
-static void connect_all(struct load *load, const char *path)
-{
-	load->epoll = epoll_create1(EPOLL_CLOEXEC);
-	for (unsigned i = 0; i < load->connections; i++) {
-		struct client *client = &load->clients[i];
-		struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
-
-		client->fd = report_connect(path);
-		if (client->fd < 0) {
-			errno = -client->fd;
-			die(path);
-		}
-		if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, client->fd, &event) < 0)
-			die("epoll_ctl");
-	}
-}
-
 static uint32_t number_of(const char *text)
 {
 	char *end;
@@ -381,6 +391,39 @@ static uint32_t number_of(const char *text)
 		die(text);
 	errno = 0;
 	return (uint32_t)number;
+}
+
+/* Returns a descriptor or a negative errno. */
+static int connect_udp(const char *port)
+{
+	const struct sockaddr_in name = {
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)number_of(port)),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&name, sizeof(name)) < 0)
+		return -errno;
+	return fd;
+}
+
+static void connect_all(struct load *load, const char *path)
+{
+	load->epoll = epoll_create1(EPOLL_CLOEXEC);
+	for (unsigned i = 0; i < load->connections; i++) {
+		struct client *client = &load->clients[i];
+		struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
+
+		client->fd = load->kind->ask == ask_rpc ? connect_udp(path)
+							: report_connect(path);
+		if (client->fd < 0) {
+			errno = -client->fd;
+			die(path);
+		}
+		if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, client->fd, &event) < 0)
+			die("epoll_ctl");
+	}
 }
 
 /* Of the clock of now_nsec(), from the boot clock. */
@@ -422,7 +465,7 @@ int main(int argc, char *argv[])
 	load.end_nsec = (uint64_t)(strtod(argv[4], NULL) * 1e9);
 	load.first = number_of(argv[5]);
 	load.count = number_of(argv[6]);
-	if (load.kind && load.kind->ask != ask_login)
+	if (load.kind && !load.kind->is_login)
 		load.count = load.first;
 	for (int i = 7; i < argc; i++)
 		take_option(&load, argv[i]);

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -73,6 +74,32 @@ def server(words, path, log, environment=None):
         child.wait(PATIENCE)
 
 
+@contextlib.contextmanager
+def gateway(dracd):
+    """drac-rpcd before a dracd, without limits that count; the port of it, which nobody else had just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    configuration, ready = f"{dracd.folder}/rpc.conf", f"{dracd.folder}/rpc.log"
+    with open(configuration, "w", encoding="utf-8") as file:
+        file.write(f'rpc {{ listen = {{"127.0.0.1"}} port = {port} rpcbind = no max_leases = 1000000 '
+                   f'max_rate = 1000000 report_socket = "{dracd.path("report")}" '
+                   f'allow_file = "{dracd.folder}/allow" }}\n')
+    with server([f"{BUILD}/rpc/drac-rpcd", "-c", configuration], configuration, ready) as child:
+        end = time.monotonic() + PATIENCE
+        while "started version=" not in read(ready):
+            if child.poll() is not None or time.monotonic() > end:
+                raise OSError(f"drac-rpcd does not serve:\n{read(ready)}")
+            time.sleep(0.002)
+        yield port
+
+
+def read(path):
+    """The text of a file."""
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
 class Dracd:
     """A daemon whose reporter is whoever runs the benchmarks, without maps unless `more` has them."""
 
@@ -120,5 +147,11 @@ class Dracd:
     def login(self, connections, seconds, count=1 << 22, options=()):
         """New people log in; returns the numbers of clients.c, the first of which is how many did."""
         answers = run("clients", "login", self.path("report"), connections, seconds, self._people, count, *options)
+        self._people += int(answers[0])
+        return answers
+
+    def login_by_rpc(self, port, connections, seconds):
+        """The same by the gateway."""
+        answers = run("clients", "rpc", port, connections, seconds, self._people, 1 << 22)
         self._people += int(answers[0])
         return answers

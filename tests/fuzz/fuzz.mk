@@ -8,9 +8,11 @@ fuzz_links_address = dracd/address
 fuzz_links_postlogin = client/postlogin_request
 fuzz_links_access = maps/access maps/refusals maps/key
 fuzz_links_config = dracd/config dracd/config_parse dracd/config_check dracd/config_map dracd/map_file dracd/option \
-	dracd/file dracd/prefix_set dracd/address maps/access maps/refusals maps/key $(map_modules)
+	dracd/file dracd/prefix_set dracd/address client/conf_text maps/access maps/refusals maps/key $(map_modules)
 fuzz_links_blocks = dracd/block dracd/file dracd/prefix_set dracd/address dracd/clock client/words
 fuzz_links_sessions = client/ctl_sessions
 fuzz_libs_config = -lconfuse -llmdb $(maps_libs)
 fuzz_libs_record = -lsystemd
 fuzz_libs_blocks = -lsystemd
+fuzz_links_rpc = rpc/call rpc/record $B/rpc/drac_xdr
+fuzz_libs_rpc = -ltirpc

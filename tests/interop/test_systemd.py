@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -103,7 +105,8 @@ class Step:
     def units_are_sound(self):
         """No unknown word in any unit."""
         told = self.machine.must("systemd-analyze", "verify", "--man=no", "dracd.service", "dracd-report.socket",
-                                 "dracd-renew.service", "dracd-renew.timer")
+                                 "dracd-renew.service", "dracd-renew.timer",
+                                 "drac-rpcd.service", "drac-rpcd.socket")
         assert told == "", told
 
     def recipes(self):
@@ -157,6 +160,66 @@ class Step:
             return dialogue.smtp_rcpt(self.machine, client, 25, sites.OUTSIDE)
         except ConnectionRefusedError:
             return None
+
+    def report_by_rpc(self, address):
+        """The status that DRAC's version 1 has for it, by UDP."""
+        call = struct.pack(">10I", 7, 0, 2, 900101, 1, 1, 0, 0, 0, 0) + socket.inet_aton(address)
+        octets = "".join(f"\\x{octet:02x}" for octet in call)
+        answer = self.machine.must("bash", "-c", f"exec 3<>/dev/udp/127.0.0.1/10901; printf '{octets}' >&3;"
+                                   "timeout 20 head -c 28 <&3 | od -An -v -tx1").split()
+        assert answer[:24] == "00 00 00 07 00 00 00 01".split() + ["00"] * 16, answer
+        return int("".join(answer[24:]), 16)
+
+    def rpcbind_knows(self):
+        """What it says of program 900101: version, protocol and port."""
+        rows = [row.split() for row in self.machine.must("rpcinfo", "-p").splitlines()]
+        return sorted(row[1:4] for row in rows if row[0] == "900101")
+
+    def call_during(self, *command):
+        """One call after the other while a command runs: each succeeds."""
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            done = pool.submit(self.machine.must, *command)
+            while not done.done():
+                assert self.report_by_rpc("198.51.100.34") == 0
+            done.result()
+
+    def gateway(self):
+        """drac-rpcd: not enabled at first; without rpcbind, and with it; its account and sandbox."""
+        assert self.machine.shows("drac-rpcd", "UnitFileState") == "disabled"
+        assert self.machine.shows("drac-rpcd.socket", "UnitFileState") == "disabled"
+        assert self.machine.must("id", "-nG", "drac-rpcd").split() == ["drac-rpcd", "drac-login"]
+        self.machine.must("systemctl", "stop", "rpcbind.socket", "rpcbind.service")
+        self.machine.must("systemctl", "enable", "--now", "drac-rpcd")
+        assert self.state("drac-rpcd") == "active"
+        status = self.machine.must("cat", f"/proc/{self.machine.shows('drac-rpcd', 'MainPID')}/status")
+        assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE), status
+        assert self.report_by_rpc("198.51.100.31") == 0
+        assert "198.51.100.31" in self.leases()
+        assert any("reporter=drac-rpcd" in entry["MESSAGE"] for entry in self.journal("DRAC_EVENT=granted"))
+        self.machine.must("systemctl", "start", "rpcbind.service")
+        self.machine.must("systemctl", "restart", "drac-rpcd")
+        everything = [[version, protocol, "10901"] for version in "12" for protocol in ("tcp", "udp")]
+        wait.until(lambda: self.rpcbind_knows() == everything, "rpcbind to know the gateway")
+        for version in "12":
+            self.machine.must("rpcinfo", "-T", "udp", "127.0.0.1", "900101", version)
+            self.machine.must("rpcinfo", "-T", "tcp", "127.0.0.1", "900101", version)
+        self.machine.must("systemctl", "kill", "-s", "KILL", "drac-rpcd")
+        wait.until(lambda: self.state("drac-rpcd") == "active", "the gateway to be back")
+        assert self.report_by_rpc("198.51.100.32") == 0
+        assert self.rpcbind_knows() == everything
+        self.machine.must("systemctl", "reload", "drac-rpcd")
+        self.call_during("systemctl", "restart", "dracd")
+        self.machine.must("systemctl", "stop", "drac-rpcd")
+
+    def gateway_socket(self):
+        """drac-rpcd behind its socket unit: the first call starts it, and calls outlast a restart."""
+        self.machine.must("systemctl", "enable", "--now", "drac-rpcd.socket")
+        assert self.state("drac-rpcd") == "inactive"
+        assert self.report_by_rpc("198.51.100.33") == 0
+        assert self.state("drac-rpcd") == "active"
+        self.call_during("systemctl", "restart", "drac-rpcd")
+        assert {"198.51.100.33", "198.51.100.34"} <= self.leases()
+        self.machine.must("systemctl", "disable", "--now", "drac-rpcd.socket", "drac-rpcd.service")
 
     def journal_fields(self):
         """What is logged can be asked for."""
@@ -330,9 +393,9 @@ def main():
     step = Step()
     try:
         for case in (step.install, step.units_are_sound, step.recipes, step.enable, step.reporters,
-                     step.login_to_relay, step.journal_fields, step.renewal, step.restart, step.reload,
-                     step.other_path, step.killed,
-                     step.hangs, step.stop_service, step.stop, step.boot_order, step.power_failure, step.uninstall):
+                     step.login_to_relay, step.gateway, step.gateway_socket, step.journal_fields, step.renewal,
+                     step.restart, step.reload, step.other_path, step.killed, step.hangs, step.stop_service,
+                     step.stop, step.boot_order, step.power_failure, step.uninstall):
             cases.one(f"systemd: {case.__doc__.splitlines()[0].rstrip('.')}", case)
             if cases.failed and case == step.install:  # then nothing that follows has a ground to stand on
                 break

@@ -230,6 +230,26 @@ static void test_very_many_unknown(void **state)
 	assert_true(world->problems.errors > 0);
 }
 
+/* Section rpc is drac-rpcd's, right or wrong; what stands beside it is not. */
+static void test_section_of_the_gateway(void **state)
+{
+	struct world *world = *state;
+
+	assert_int_equal(load(world, "rpc { port = all\n no_such = {\"}\", {1}} }\n"
+				     "lease_time = 6s rpc{}lease_time_max = 7s\n"),
+		0);
+	assert_int_equal(world->config->lease_time_usec, 6 * USEC_PER_SEC);
+	assert_int_equal(world->config->lease_time_max_usec, 7 * USEC_PER_SEC);
+	assert_int_equal(load(world, "rpc {\n}\nmode = on\n"), -EINVAL);
+	assert_int_equal(world->problems.items[0].line, 3);
+	assert_int_equal(load(world, "service rpc { leese = yes }\n"), -EINVAL);
+	assert_int_equal(load(world, "rpc = 3\n"), -EINVAL);
+	/* it must not swallow what follows */
+	assert_int_equal(
+		load(world, "rpc { port = 1\ndeny = {\"10.0.0.0/8\"}\n"), -EINVAL);
+	assert_non_null(strstr(world->problems.items[0].text, "section rpc has no end"));
+}
+
 static void test_between_options(void **state)
 {
 	static const struct {
@@ -444,6 +464,7 @@ int main(void)
 		TEST(test_very_many_unknown),
 		TEST(test_comments),
 		TEST(test_a_long_list_of_bad_values),
+		TEST(test_section_of_the_gateway),
 		TEST(test_between_options),
 		TEST(test_views),
 		TEST(test_services_of_a_view_are_judged_last),

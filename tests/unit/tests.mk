@@ -20,7 +20,7 @@ links_core_count = dracd/core_count dracd/log $(links_table)
 links_table_renew = $(links_table)
 links_map_users = dracd/map_users $(links_table)
 links_config = dracd/config dracd/config_parse dracd/config_check dracd/config_map dracd/map_file dracd/option \
-	dracd/file dracd/prefix_set dracd/address maps/access maps/refusals maps/key $(map_modules)
+	dracd/file dracd/prefix_set dracd/address client/conf_text maps/access maps/refusals maps/key $(map_modules)
 links_config_map = $(links_config)
 links_table_check = $(links_table)
 links_table_end = $(links_table)
@@ -39,6 +39,11 @@ links_map_rows = dracd/map_rows dracd/map_file dracd/address maps/access maps/re
 links_map_run = dracd/map_run dracd/map_fallback dracd/map_verify dracd/map_check dracd/map_static dracd/map_users dracd/map_rows \
 	dracd/map_expect dracd/map_reader $(links_guard) $(links_table) $(links_config)
 links_map_worker = dracd/map_worker $(links_map_run)
+links_rpc_call = rpc/call rpc/drac_xdr
+links_rpc_record = rpc/record
+links_rpc_allow = rpc/allow rpc/prefix
+links_rpc_quota = rpc/quota rpc/duplicates
+links_rpc_settings = rpc/settings rpc/settings_load rpc/prefix client/conf_text
 
 # What needs Berkeley DB or cdb: left out by WITH_BDB=0, WITH_CDB=0.
 bdb_tests := map map_file map_rows config_map

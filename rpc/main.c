@@ -1,0 +1,277 @@
+/* drac-rpcd(8): options, settings, and the gateway's life as a list of stages. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+
+#include "rpc/allow.h"
+#include "rpc/gateway.h"
+#include "rpc/listen.h"
+#include "rpc/log.h"
+#include "rpc/rpcbind.h"
+#include "rpc/transport.h"
+
+struct arguments {
+	const char *config_file;
+	bool check_only;
+};
+
+struct service {
+	const char *config_file;
+	sd_event *event;
+	struct prefix_list own;
+	struct gateway *gateway;
+	struct listen_sockets sockets;
+	struct udp *udp[SOCKETS_MAX];
+	struct tcp *tcp;
+	struct rpcbind *rpcbind;
+};
+
+static void print_usage(FILE *to)
+{
+	fputs("usage: drac-rpcd [-dhtV] [-c drac.conf]\n"
+	      "  -c FILE  configuration (" SETTINGS_FILE_DEFAULT "), then FILE.d/*.conf\n"
+	      "  -d       log each call\n"
+	      "  -t       check section rpc of the configuration and exit\n"
+	      "  -V       print the version and exit\n",
+		to);
+}
+
+/* Returns 0 to go on; else main() returns *ret_status. */
+static int parse_arguments(int argc, char *argv[], struct arguments *ret, int *ret_status)
+{
+	int option;
+
+	*ret = (struct arguments){.config_file = SETTINGS_FILE_DEFAULT};
+	*ret_status = EXIT_SUCCESS;
+	while ((option = getopt(argc, argv, "c:dhtV")) != -1) {
+		switch (option) {
+		case 'c':
+			ret->config_file = optarg;
+			break;
+		case 'd':
+			log_set_level(LOG_DEBUG);
+			break;
+		case 't':
+			ret->check_only = true;
+			break;
+		case 'V':
+			puts("drac-rpcd " DRACD_VERSION);
+			return 1;
+		case 'h':
+			print_usage(stdout);
+			return 1;
+		default:
+			print_usage(stderr);
+			*ret_status = EXIT_FAILURE;
+			return 1;
+		}
+	}
+	if (optind == argc)
+		return 0;
+	print_usage(stderr);
+	*ret_status = EXIT_FAILURE;
+	return 1;
+}
+
+/* ---- settings ---- */
+
+static void tell_problem(const char *problem, void *context)
+{
+	(void)context;
+	log_message(LOG_ERR, "%s", problem);
+}
+
+static int load_settings(const char *file, struct settings *ret)
+{
+	int r = settings_load(file, ret, tell_problem, NULL);
+
+	return r < 0 && r != -EINVAL ? log_errno(LOG_ERR, r, "cannot read %s", file) : r;
+}
+
+static void tell_line(unsigned line, const char *problem, void *context)
+{
+	log_message(LOG_WARNING, "%s:%u: %s", (const char *)context, line, problem);
+}
+
+/* What "drac-rpcd -t" says of the file of callers does not decide its exit status: a line
+ * that is of no use is none to DRAC either. */
+static int check_only(const struct arguments *arguments)
+{
+	const struct prefix_list own = {0};
+	struct settings settings;
+	struct allow allow;
+	int r;
+
+	if (load_settings(arguments->config_file, &settings) < 0)
+		return EXIT_FAILURE;
+	r = allow_load(settings.allow_file, &own, &allow, tell_line, settings.allow_file);
+	if (r < 0)
+		log_errno(LOG_ERR, r, "cannot read %s", settings.allow_file);
+	else
+		printf("%s: no errors\n", arguments->config_file);
+	if (r == 0)
+		allow_done(&allow);
+	settings_done(&settings);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* ---- signals ---- */
+
+static void reload(struct service *service)
+{
+	const struct settings *old = gateway_settings(service->gateway);
+	struct settings settings;
+
+	if (load_settings(service->config_file, &settings) < 0) {
+		log_message(LOG_ERR, "not reloaded; the settings are as before");
+		return;
+	}
+	if (!settings_same_start(old, &settings))
+		log_message(LOG_WARNING,
+			"listen, port, udp, rpcbind, max_connections and report_socket take effect at a restart");
+	if (gateway_reload(service->gateway, &settings) < 0) {
+		log_message(LOG_ERR, "not reloaded; the settings are as before");
+		settings_done(&settings);
+		return;
+	}
+	log_message(LOG_INFO, "reloaded");
+}
+
+static int on_hangup(
+	sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	struct timespec now;
+
+	(void)source;
+	(void)info;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
+		(unsigned long long)now.tv_sec * 1000000 +
+			(unsigned long long)now.tv_nsec / 1000);
+	reload(userdata);
+	(void)sd_notify(0, "READY=1");
+	return 0;
+}
+
+static int watch_signals(struct service *service)
+{
+	static const int signals[] = {SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+	sigset_t blocked;
+	int r;
+
+	sigemptyset(&blocked);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaddset(&blocked, signals[i]);
+	if (sigprocmask(SIG_BLOCK, &blocked, NULL) < 0)
+		return -errno;
+	r = sd_event_add_signal(service->event, NULL, SIGHUP, on_hangup, service);
+	/* without a callback it ends the loop */
+	if (r >= 0)
+		r = sd_event_add_signal(service->event, NULL, SIGTERM, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(service->event, NULL, SIGINT, NULL, NULL);
+	return r < 0 ? r : sd_event_set_watchdog(service->event, 1);
+}
+
+/* ---- life ---- */
+
+/* As many connections as are configured, if the system lets us have them. */
+static void raise_descriptor_limit(unsigned connections_max)
+{
+	const rlim_t wanted = (rlim_t)connections_max + 128;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int open_transports(struct service *service)
+{
+	const struct settings *settings = gateway_settings(service->gateway);
+	struct listen_sockets *sockets = &service->sockets;
+	int r = listen_open(settings, sockets);
+
+	if (r == 0)
+		r = tcp_new(service->event, settings->max_connections, service->gateway,
+			&service->tcp);
+	for (size_t i = 0; i < sockets->count && r == 0; i++) {
+		struct listen_socket *item = &sockets->items[i];
+		int fd = item->fd;
+
+		item->fd = -1;
+		r = item->is_datagram ? udp_new(service->event, fd, service->gateway,
+						&service->udp[i])
+				      : tcp_add_listener(service->tcp, fd);
+	}
+	if (r == 0 && settings->rpcbind)
+		r = rpcbind_new(service->event, sockets, &service->rpcbind);
+	return r;
+}
+
+static int start(struct service *service)
+{
+	struct settings settings;
+	int r = load_settings(service->config_file, &settings);
+
+	if (r < 0)
+		return r;
+	raise_descriptor_limit(settings.max_connections);
+	r = sd_event_default(&service->event);
+	if (r >= 0)
+		r = watch_signals(service);
+	if (r >= 0)
+		r = allow_own_addresses(&service->own);
+	if (r < 0) {
+		settings_done(&settings);
+		return log_errno(LOG_ERR, r, "cannot start");
+	}
+	r = gateway_new(service->event, &settings, &service->own, &service->gateway);
+	return r < 0 ? r : open_transports(service);
+}
+
+static int run(struct service *service)
+{
+	log_message(LOG_INFO, "started version=" DRACD_VERSION " sockets=%zu",
+		service->sockets.count);
+	(void)sd_notify(0, "READY=1");
+	return sd_event_loop(service->event);
+}
+
+static void stop(struct service *service)
+{
+	(void)sd_notify(0, "STOPPING=1");
+	gateway_free(service->gateway);
+	for (size_t i = 0; i < SOCKETS_MAX; i++)
+		udp_free(service->udp[i]);
+	tcp_free(service->tcp);
+	rpcbind_free(service->rpcbind);
+	listen_close(&service->sockets);
+	prefix_list_done(&service->own);
+	sd_event_unref(service->event);
+}
+
+int main(int argc, char *argv[])
+{
+	struct service service = {0};
+	struct arguments arguments;
+	int r, status;
+
+	if (parse_arguments(argc, argv, &arguments, &status) != 0)
+		return status;
+	if (arguments.check_only)
+		return check_only(&arguments);
+	service.config_file = arguments.config_file;
+	r = start(&service);
+	if (r >= 0)
+		r = run(&service);
+	stop(&service);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -29,7 +29,7 @@ static bool has_style(const char *text, size_t length, bool with_nul)
 	return strlen(text) + with_nul == length;
 }
 
-static void see_row(const struct map_reader_row *row, void *context)
+static void see_row(const struct map_child_row *row, void *context)
 {
 	const struct verification *this = context;
 	const bool with_nul = this->worker->settings.map->nul == NUL_YES;

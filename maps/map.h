@@ -71,6 +71,10 @@ int map_type_parse(const char *text, enum map_type *ret)
 	__attribute__((warn_unused_result));
 const char *map_type_name(enum map_type type);
 
+/* MAP_HASH or MAP_BTREE, by the first octets of a Berkeley DB file.  -EBADMSG: it is
+ * none, or of a version before 2; -EOPNOTSUPP: not built in. */
+int map_type_find(int file, enum map_type *ret) __attribute__((warn_unused_result));
+
 /* The suffix the MTA's library appends to the configured path (".db", or nothing). */
 const char *map_type_suffix(enum map_type type);
 

@@ -14,3 +14,5 @@ fuzz_links_sessions = client/ctl_sessions
 fuzz_libs_config = -lconfuse -llmdb $(maps_libs)
 fuzz_libs_record = -lsystemd
 fuzz_libs_blocks = -lsystemd
+fuzz_links_import = dracd/map_child dracd/drac_row dracd/address dracd/clock $(map_modules)
+fuzz_libs_import = -llmdb $(maps_libs) -lsystemd

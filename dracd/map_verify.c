@@ -150,6 +150,7 @@ int map_verify_run(struct map_worker *worker, struct config *config,
 {
 	struct expect expect = {
 		.any_value = map_shows_users(worker->settings.map) ||
+			     map_file_has_deadline(worker->settings.map) ||
 			     map_type_has_no_values(worker->settings.map->type)};
 	struct map_verified *verified = &worker->now.verified;
 	int r;

@@ -1,6 +1,7 @@
 """From DRAC to dracd, as the README tells: real Sendmail and real Postfix, whose configuration for DRAC's btree is not
 touched and which are not restarted, before and after what DRAC has left is imported and its file replaced."""
 
+import os
 import sys
 import time
 
@@ -65,7 +66,8 @@ class Move:
         self.both("DRAC's own file, a stranger", "203.0.113.9", False)
 
     def moves(self):
-        """Import, and the link."""
+        """Import, of a file that dracd itself may not read, and the link."""
+        os.chmod(f"{self._site.roots.dracd}/etc/mail/dracd.db", 0o600)
         status, output = self._site.dracd.control("import-drac", "/etc/mail/dracd.db")
         assert status == 0 and "granted 2, renewed 0 of 4 rows; left out 1 expired, 0 not understood, " \
             "1 refused: 1 private" in output, f"{status} {output}"

@@ -149,14 +149,21 @@ READER := $B/tests/reader/reader
 $(READER): $B/tests/reader/reader.o
 	$(CC) $(all_ldflags) -o $@ $^ $(shell $(PKG_CONFIG) --libs lmdb) $(maps_libs)
 
+# Writes what DRAC would have left behind.
+ifeq (1,$(WITH_BDB))
+OLDDB := $B/tests/olddb/olddb
+$(OLDDB): $B/tests/olddb/olddb.o
+	$(CC) $(all_ldflags) -o $@ $^ -ldb-5.3
+endif
+
 SESSION := $B/tests/reader/session
 $(SESSION): $B/tests/reader/session.o
 	$(CC) $(all_ldflags) -o $@ $^ $(shell $(PKG_CONFIG) --libs lmdb)
 
-unit: $(unit_programs) $(PROGRAMS) $(ASKER) $(READER) $(SESSION) bench-programs
+unit: $(unit_programs) $(PROGRAMS) $(ASKER) $(READER) $(SESSION) $(OLDDB) bench-programs
 
 ifeq (1,$(COVERAGE))
-$(unit_programs) $(PROGRAMS) $(ASKER) $(READER) $(SESSION): $B/tests/coverage/exit.o
+$(unit_programs) $(PROGRAMS) $(ASKER) $(READER) $(SESSION) $(OLDDB): $B/tests/coverage/exit.o
 endif
 
 check-unit: unit
@@ -244,7 +251,7 @@ bench-quick: packages
 FUZZ_SECONDS ?= 60
 include tests/fuzz/fuzz.mk
 fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-fuzz_cflags := -std=gnu17 -g -O1 -I. $(rpc_cflags) -D_GNU_SOURCE -DWITH_BDB=$(WITH_BDB) -DWITH_CDB=$(WITH_CDB) \
+fuzz_cflags := -std=gnu17 -g -O1 -I. $(rpc_cflags) -D_GNU_SOURCE -DDRACD_LIBEXECDIR='"$(LIBEXECDIR)"' -DWITH_BDB=$(WITH_BDB) -DWITH_CDB=$(WITH_CDB) \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 build/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $$(foreach m,$$(fuzz_links_$$*),$$m.c)

@@ -55,6 +55,7 @@ int ctl_unblock(struct ctl_context *context);
 int ctl_flush(struct ctl_context *context);
 int ctl_reload(struct ctl_context *context);
 int ctl_renew(struct ctl_context *context);
+int ctl_import_drac(struct ctl_context *context);
 int ctl_recipe(struct ctl_context *context);
 
 /* Prints what a map's line says of its rows: "412 entries, published 3 s ago, pending

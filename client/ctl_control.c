@@ -71,6 +71,7 @@ void control_init(
 	control->timeout_ms = timeout_ms;
 	control->is_text = is_text;
 	control->fd = -1;
+	control->file = -1;
 	control->start = 0;
 	control->length = 0;
 }
@@ -112,13 +113,37 @@ static int connect_until(struct control *control)
 	return control->fd;
 }
 
+/* The descriptor goes with the first octet: unix(7), SCM_RIGHTS. */
+static ssize_t send_octets(struct control *control, const char *data, size_t length)
+{
+	_Alignas(struct cmsghdr) char rights[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec octets = {.iov_len = length};
+	struct msghdr message = {.msg_iov = &octets, .msg_iovlen = 1};
+	struct cmsghdr *header;
+	ssize_t sent;
+
+	if (control->file < 0)
+		return send(control->fd, data, length, MSG_NOSIGNAL);
+	memcpy(&octets.iov_base, &data, sizeof(data)); /* is for reading, too */
+	message.msg_control = rights;
+	message.msg_controllen = sizeof(rights);
+	header = CMSG_FIRSTHDR(&message);
+	*header =
+		(struct cmsghdr){CMSG_LEN(sizeof(control->file)), SOL_SOCKET, SCM_RIGHTS};
+	memcpy(CMSG_DATA(header), &control->file, sizeof(control->file));
+	sent = sendmsg(control->fd, &message, MSG_NOSIGNAL);
+	if (sent > 0)
+		control->file = -1;
+	return sent;
+}
+
 static int send_request(struct control *control, const struct line *request)
 {
 	size_t sent = 0;
 
 	while (sent < request->length) {
-		ssize_t n = send(control->fd, request->text + sent,
-			request->length - sent, MSG_NOSIGNAL);
+		ssize_t n = send_octets(
+			control, request->text + sent, request->length - sent);
 		int r = n < 0 ? -errno : 0;
 
 		if (r == 0)

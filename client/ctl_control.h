@@ -22,6 +22,7 @@ struct control {
 	bool is_text; /* values are to be seen on a terminal: what could deceive there is
 			 masked */
 	int fd;       /* -1 */
+	int file;     /* to be handed over with the next request; borrowed; -1: none */
 	size_t start; /* of what is not yet parsed in data */
 	size_t length;
 	char data[16 * LINE_SIZE_MAX];

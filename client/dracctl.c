@@ -15,6 +15,8 @@ enum {
 	READ_TIMEOUT_MS = 5000,
 	/* what changes something waits for the maps */
 	CHANGE_TIMEOUT_MS = 60000,
+	/* longer than drac-mapread may live */
+	IMPORT_TIMEOUT_MS = 180000,
 };
 
 /* What a command takes, as a set. */
@@ -108,6 +110,9 @@ static const struct command {
 	{"renew", "FILE|- [--quiet]",
 		"extend leases by what \"doveadm -f tab who -1\" has written", ctl_renew,
 		TAKES_FILE | TAKES_QUIET | REPORTS, CHANGE_TIMEOUT_MS, CTL_USAGE},
+	{"import-drac", "FILE",
+		"grant what is left in the database of DRAC, such as /etc/mail/dracd.db",
+		ctl_import_drac, TAKES_FILE, IMPORT_TIMEOUT_MS, CTL_USAGE},
 	{"recipe", "[NAME]",
 		"what to tell Dovecot, Postfix, Sendmail or Exim; without a name: which "
 		"there are",

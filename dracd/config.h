@@ -91,8 +91,9 @@ struct map_config {
 	char *name;
 	enum map_type type;
 	enum key_form keys;
-	enum nul nul; /* keys and values carry their NUL */
-	char *value;  /* of every lease; NULL: that of the key form */
+	enum nul nul;       /* keys and values carry their NUL */
+	char *value;        /* of every lease; NULL: that of the key form */
+	unsigned page_size; /* of Berkeley DB; 0: the library's choice */
 	char *path;
 	char *file; /* path with the type's suffix */
 	gid_t group;

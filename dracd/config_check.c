@@ -208,8 +208,9 @@ bool config_same_map(const struct map_config *a, const struct map_config *b)
 {
 	return same_text(a->name, b->name) && a->type == b->type && a->keys == b->keys &&
 	       a->nul == b->nul && same_text(a->value, b->value) &&
-	       same_text(a->path, b->path) && a->group == b->group &&
-	       a->mode == b->mode && a->interval_usec == b->interval_usec &&
+	       a->page_size == b->page_size && same_text(a->path, b->path) &&
+	       a->group == b->group && a->mode == b->mode &&
+	       a->interval_usec == b->interval_usec &&
 	       a->end_interval_usec == b->end_interval_usec &&
 	       same_text(a->static_path, b->static_path);
 }

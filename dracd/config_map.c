@@ -18,12 +18,14 @@ static const struct {
 	unsigned forms;  /* that an MTA asks a map of this type for */
 	const char *why; /* not for others, and what to do */
 } types[MAP_TYPE_COUNT] = {
-	[MAP_HASH] = {FORM(POSTFIX) | FORM(SENDMAIL) | FORM(ACCESS) | FORM(EXIM),
-		"each MTA asks for a spelling of its own; use postfix, sendmail, access "
-		"or exim"},
-	[MAP_BTREE] = {FORM(POSTFIX) | FORM(SENDMAIL) | FORM(ACCESS) | FORM(EXIM),
-		"each MTA asks for a spelling of its own; use postfix, sendmail, access "
-		"or exim"},
+	[MAP_HASH] = {FORM(POSTFIX) | FORM(SENDMAIL) | FORM(ACCESS) | FORM(EXIM) |
+			      FORM(DRAC),
+		"each MTA asks for a spelling of its own; use postfix, sendmail, access, "
+		"drac or exim"},
+	[MAP_BTREE] = {FORM(POSTFIX) | FORM(SENDMAIL) | FORM(ACCESS) | FORM(EXIM) |
+			       FORM(DRAC),
+		"each MTA asks for a spelling of its own; use postfix, sendmail, access, "
+		"drac or exim"},
 	[MAP_LMDB] = {FORM(POSTFIX),
 		"only Postfix reads an lmdb file that is changed in place; for Sendmail "
 		"use type = hash, for Exim type = hash, cdb or iplsearch"},
@@ -55,7 +57,8 @@ static bool check_keys(const struct check *check, struct map_config *map)
 	if (map->keys == KEYS_AUTO) {
 		config_complain(check, SCOPE_MAP, map->name, false,
 			"keys: must be given: how does the MTA spell an address? %s%s",
-			forms & FORM(SENDMAIL) ? "postfix, sendmail, access" : "postfix",
+			forms & FORM(SENDMAIL) ? "postfix, sendmail, access, drac"
+					       : "postfix",
 			" or exim");
 		return false;
 	}
@@ -95,10 +98,28 @@ static bool permits_in_postfix(const char *value)
 	       (word == 5 && strncasecmp(value, "RELAY", word) == 0);
 }
 
+/* It is another at each publication, so a map that compares what it has would have all
+ * its rows changed. */
+static void check_deadline(const struct check *check, const struct map_config *map)
+{
+	if (map->type != MAP_HASH && map->type != MAP_BTREE)
+		config_complain(check, SCOPE_MAP, map->name, false,
+			"value = deadline: only for type = btree and hash, as DRAC has them");
+}
+
+static void check_page_size(const struct check *check, const struct map_config *map)
+{
+	if (map->page_size > 0 && map->type != MAP_HASH && map->type != MAP_BTREE)
+		config_complain(check, SCOPE_MAP, map->name, false,
+			"page_size: a file of type = %s has no such pages",
+			map_type_name(map->type));
+}
+
 static void check_map_value(const struct check *check, const struct map_config *map)
 {
 	const char *value = map->value;
-	const bool is_postfix = map->keys == KEY_POSTFIX || map->type == MAP_CIDR;
+	const bool is_postfix = map->keys == KEY_POSTFIX || map->keys == KEY_DRAC ||
+				map->type == MAP_CIDR;
 
 	if (!value)
 		return;
@@ -111,6 +132,8 @@ static void check_map_value(const struct check *check, const struct map_config *
 	else if (map->keys == KEY_ACCESS && strcmp(value, "RELAY") != 0)
 		config_complain(check, SCOPE_MAP, map->name, false,
 			"value = %s: in the access database only RELAY permits", value);
+	else if (map_file_has_deadline(map))
+		check_deadline(check, map);
 	else if (is_postfix && !permits_in_postfix(value))
 		config_complain(check, SCOPE_MAP, map->name, false,
 			"value = %s: does not permit in Postfix, or is an error (451); use "
@@ -205,7 +228,8 @@ static void set_intervals(struct map_config *map)
 {
 	const bool in_place = map_type_is_in_place(map->type);
 	/* each replacement makes every smtpd process start anew */
-	const bool restarts = map->keys == KEY_POSTFIX && !in_place;
+	const bool restarts =
+		(map->keys == KEY_POSTFIX || map->keys == KEY_DRAC) && !in_place;
 	const uint64_t usual = (in_place ? 100 : 250) * USEC_PER_MSEC;
 
 	if (map->interval_usec == INTERVAL_AUTO)
@@ -217,6 +241,7 @@ static void set_intervals(struct map_config *map)
 static void check_prefix(const struct check *check, const struct map_config *map)
 {
 	const unsigned prefix = check->config->ipv6_prefix;
+	const bool hosts_only = map->keys == KEY_SENDMAIL || map->keys == KEY_DRAC;
 	struct address sample = {.length = (uint8_t)prefix};
 	struct keys keys;
 
@@ -235,9 +260,9 @@ static void check_prefix(const struct check *check, const struct map_config *map
 			"ipv6_prefix = %u cannot be expressed in a map with keys = %s%s; use "
 			"ipv6_prefix = 128%s, or a lookup instead of the map",
 			prefix, key_form_name(map->keys),
-			map->keys == KEY_SENDMAIL ? ", which FEATURE(drac) asks for hosts"
-						  : ", which goes by groups of 16",
-			map->keys == KEY_SENDMAIL ? ", keys = access" : " or 64");
+			hosts_only ? ", which FEATURE(drac) asks for hosts"
+				   : ", which goes by groups of 16",
+			hosts_only ? ", keys = access" : " or 64");
 }
 
 static void check_liveness(const struct check *check, const struct map_config *map)
@@ -256,6 +281,7 @@ static void check_map(const struct check *check, struct map_config *map)
 		return;
 	check_nul(check, map);
 	check_map_value(check, map);
+	check_page_size(check, map);
 	check_file(check, map);
 	set_intervals(map);
 	check_prefix(check, map);

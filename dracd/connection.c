@@ -40,6 +40,8 @@ void connection_free(struct connection *connection)
 	connection_expect_no_more(connection);
 	server_count_out(server, connection->peer.uid);
 	close(connection->fd);
+	if (connection->file >= 0)
+		close(connection->file);
 	free(connection->in);
 	free(connection->out);
 	free(connection);
@@ -276,7 +278,7 @@ static void read_input(struct connection *connection)
 {
 	char *scratch = connection->server->scratch;
 	size_t length = restore_input(connection);
-	ssize_t got = recv(connection->fd, scratch + length, READ_SIZE, MSG_DONTWAIT);
+	ssize_t got = connection_receive(connection, scratch + length, READ_SIZE);
 
 	if (got < 0) {
 		if (errno != EAGAIN && errno != EINTR)
@@ -401,6 +403,7 @@ static struct connection *new_connection(
 		return NULL;
 	connection->server = server;
 	connection->fd = fd;
+	connection->file = -1;
 	connection->events = wanted.events;
 	connection->peer = *peer;
 	if (server_count_in(server, peer->uid) < 0) {

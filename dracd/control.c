@@ -308,6 +308,7 @@ static const struct command {
 	{"unblock", true, " address user ", control_unblock},
 	{"flush", true, " ", control_flush},
 	{"reload", true, " ", control_reload},
+	{"import-drac", true, " ", control_import},
 };
 
 static const struct command *find_command(const char *name)
@@ -393,6 +394,8 @@ static void close_session(struct connection *connection)
 		control_list_cancel(session);
 	if (session->counting.next_turn)
 		control_status_cancel(session);
+	if (session->import)
+		control_import_cancel(session);
 	if (!session->is_busy)
 		free(session);
 }
@@ -432,6 +435,7 @@ static void overdue_control(struct connection *connection)
 const struct protocol control_protocol = {
 	.name = "control",
 	.request_max = LINE_SIZE_MAX,
+	.takes_files = true,
 	.no_room = "ERR reason=busy text=too%20many%20connections\n",
 	.overdue = overdue_control,
 	.opened = open_session,

@@ -5,6 +5,7 @@
 #include "client/words.h"
 #include "dracd/answer.h"
 #include "dracd/daemon.h"
+#include "dracd/import.h"
 
 /* How long an order waits for the maps before it is answered all the same. */
 #define CONTROL_WAIT_USEC (5 * USEC_PER_SEC)
@@ -40,12 +41,19 @@ struct session {
 	bool verify;   /* it is asked whether they are as in the table */
 	struct listing listing;
 	struct counting counting;
+	struct import *import; /* under way; else NULL */
+	unsigned told;         /* rows that it leaves out */
+	struct line *answer;   /* of the import, while the maps are waited for */
 };
 
 /* Starts to answer "list"; ends by control_finish(). */
 void control_list(struct session *session, const struct words *words);
 void control_list_continue(struct session *session);
 void control_list_cancel(struct session *session);
+
+/* Answers "import-drac"; see control_import.c. */
+void control_import(struct session *session, const struct words *words);
+void control_import_cancel(struct session *session);
 
 enum map_state {
 	MAP_STATE_OK,

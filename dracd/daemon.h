@@ -36,6 +36,7 @@ struct daemon {
 	struct guardian guardian;
 	bool is_ready;      /* the maps are published, and the manager has been told */
 	int report_fd;      /* inherited from systemd; -1: none */
+	bool is_importing;  /* one at a time */
 	unsigned end_steps; /* of daemon_end(); 0: it has not begun */
 	struct server *report;
 	struct server *control;

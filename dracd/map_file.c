@@ -2,6 +2,7 @@
 #include "dracd/map_file.h"
 
 #include <errno.h>
+#include <string.h>
 
 int map_file_format_keys(
 	const struct map_config *config, const struct address *address, struct keys *ret)
@@ -19,6 +20,11 @@ const char *map_file_value(const struct map_config *config)
 	return config->value ? config->value : key_form_value(config->keys);
 }
 
+bool map_file_has_deadline(const struct map_config *config)
+{
+	return config->value && strcmp(config->value, "deadline") == 0;
+}
+
 int map_file_open(const struct map_config *config, struct map **ret)
 {
 	struct map_settings settings = {
@@ -27,8 +33,9 @@ int map_file_open(const struct map_config *config, struct map **ret)
 		.mode = config->mode,
 		.group = config->group,
 		.trailing_nul = config->nul == NUL_YES,
-		.wake_readers =
-			config->keys == KEY_SENDMAIL || config->keys == KEY_ACCESS,
+		.wake_readers = config->keys == KEY_SENDMAIL ||
+				config->keys == KEY_ACCESS || config->keys == KEY_DRAC,
+		.page_size = config->page_size,
 	};
 
 	return map_open(&settings, ret);

@@ -10,8 +10,11 @@
 int map_file_format_keys(const struct map_config *config, const struct address *address,
 	struct keys *ret) __attribute__((warn_unused_result));
 
-/* The constant value of every lease in it. */
+/* The constant value of every lease in it, unless that is a deadline. */
 const char *map_file_value(const struct map_config *config);
+
+/* The value of a lease is a number, as in a file of DRAC: until when it could last. */
+bool map_file_has_deadline(const struct map_config *config);
 
 int map_file_open(const struct map_config *config, struct map **ret)
 	__attribute__((warn_unused_result));

@@ -6,22 +6,15 @@
 #define DRACD_MAP_READER_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-#include "maps/map.h"
-
-/* Lengths are without the NUL, which stands behind both; there may be others in them. */
-struct map_reader_row {
-	const char *key, *value;
-	size_t key_length, value_length;
-};
+#include "dracd/map_child.h"
 
 struct map_reader {
 	enum map_type type;
 	int file;           /* open for reading; borrowed */
 	uint64_t time_usec; /* so long at most */
-	void (*visit)(const struct map_reader_row *row, void *context);
+	map_child_visit *visit;
 	bool (*is_wanted)(void *context); /* asked several times a second */
 	void *context;
 };
@@ -33,12 +26,8 @@ enum map_reader_end {
 	MAP_READER_ABSENT,  /* the program cannot be run: nothing is known of the file */
 };
 
-enum {
-	MAP_READER_TEXT_SIZE = 160
-};
-
 /* Visits the rows of the file.  text says what has failed. */
 enum map_reader_end map_reader_run(
-	const struct map_reader *reader, char text[static MAP_READER_TEXT_SIZE]);
+	const struct map_reader *reader, char text[static MAP_CHILD_TEXT_SIZE]);
 
 #endif

@@ -2,6 +2,7 @@
  * One run of a map worker: what has the map not yet applied, and how is it written.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +32,20 @@ static const char *choose_value(
 	if (worker->access &&
 		access_refuses(worker->access, &row->address.ip, row->address.length))
 		return NULL;
-	return map_file_value(worker->settings.map);
+	return map_file_has_deadline(worker->settings.map)
+		       ? worker->deadline
+		       : map_file_value(worker->settings.map);
+}
+
+/* The longest that a login of now can last: a renewal is no change, and what ends a lease
+ * is that its row goes. */
+static void set_deadline(
+	struct map_worker *worker, const struct config *config, struct moment now)
+{
+	snprintf(worker->deadline, sizeof(worker->deadline), "%llu",
+		(unsigned long long)(clock_add(
+					     now.wall_usec, config->lease_time_max_usec) /
+				     USEC_PER_SEC));
 }
 
 /* Where rows go to; value NULL: the row is to go. */
@@ -373,6 +387,7 @@ static int publish(struct map_worker *worker, struct config *config,
 	struct map_identity in_place;
 	int r;
 
+	set_deadline(worker, config, copy.now);
 	worker->now.step = "read the table";
 	r = copy_rows(worker, &copy, &sequence, &rebuild);
 	worker->now.table_error = r < 0 ? r : 0;

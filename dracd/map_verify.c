@@ -29,7 +29,7 @@ static bool has_style(const char *text, size_t length, bool with_nul)
 	return strlen(text) + with_nul == length;
 }
 
-static void see_row(const struct map_reader_row *row, void *context)
+static void see_row(const struct map_child_row *row, void *context)
 {
 	const struct verification *this = context;
 	const bool with_nul = this->worker->settings.map->nul == NUL_YES;
@@ -153,6 +153,7 @@ int map_verify_run(struct map_worker *worker, struct config *config,
 {
 	struct expect expect = {
 		.any_value = map_shows_users(worker->settings.map) ||
+			     map_file_has_deadline(worker->settings.map) ||
 			     map_type_has_no_values(worker->settings.map->type)};
 	struct map_verified *verified = &worker->now.verified;
 	int r;

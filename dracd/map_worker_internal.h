@@ -37,6 +37,7 @@ struct map_worker {
 	bool has_spare;           /* of the static rows as they are */
 	bool shuts_out;        /* what is not yet applied may end or shut out somebody */
 	bool is_stuck;         /* and could not: see map_fallback.c, which sets these */
+	char deadline[24];     /* the value of a lease published now, if it is one */
 	struct expect *expect; /* to be filled by the next publication, or NULL */
 	uint64_t given_up;     /* of map_given_up(), counted */
 	uint64_t deletes;      /* since the last rebuild */

@@ -377,6 +377,22 @@ static const char *parse_map_value(
 	return parse_text(option, text, field);
 }
 
+/* What Berkeley DB can have. */
+static const char *parse_page_size(
+	const struct option *option, const char *text, void *field)
+{
+	const char *problem = NULL;
+	unsigned size = 0;
+
+	if (strcmp(text, "auto") != 0)
+		problem = parse_number(option, text, &size);
+	if (!problem && (size & (size - 1)) != 0)
+		problem = "must be auto or a power of two, such as 512";
+	if (!problem)
+		*(unsigned *)field = size;
+	return problem;
+}
+
 #define SECONDS(n) ((n)*USEC_PER_SEC)
 #define GLOBAL(field) SCOPE_GLOBAL, .offset = offsetof(struct config, field)
 #define SERVICE(field) SCOPE_SERVICE, .offset = offsetof(struct service_settings, field)
@@ -443,6 +459,8 @@ const struct option options[] = {
 	{ MAP(keys), .name = "keys", .parse = parse_key_form, .fallback = "auto" },
 	{ MAP(nul), .name = "nul", .parse = parse_nul, .fallback = "auto" },
 	{ MAP(value), .name = "value", .parse = parse_map_value, .fallback = "auto" },
+	{ MAP(page_size), .name = "page_size", .parse = parse_page_size,
+		.fallback = "auto", .minimum = 512, .maximum = 65536 },
 	{ MAP(path), .name = "path", .parse = parse_path },
 	{ MAP(group), .name = "group", .parse = parse_group, .fallback = "" },
 	{ MAP(mode), .name = "mode", .parse = parse_file_mode, .fallback = "0644" },

@@ -25,6 +25,7 @@ struct peer {
 struct protocol {
 	const char *name;
 	size_t request_max; /* octets of one request */
+	bool takes_files;   /* a descriptor may come with a request */
 
 	/* A connection was accepted; *ret_state is the protocol's own.  A negative errno
 	 * refuses it.  May be NULL. */
@@ -119,6 +120,11 @@ bool connection_is_choked(const struct connection *connection);
 /* A descriptor of the connection for the caller to send by, and to close; it outlives the
  * connection.  -1: that cannot be, or octets wait to be sent. */
 int connection_share(const struct connection *connection)
+	__attribute__((warn_unused_result));
+
+/* The descriptor that came last, to be closed by the caller; -1: none has come since.  It
+ * came with what has been read by now, and no more than one is kept. */
+int connection_take_file(struct connection *connection)
 	__attribute__((warn_unused_result));
 
 /* Takes no more from the peer, not even what has been read; closes when nothing is owed

@@ -18,6 +18,7 @@ struct connection {
 		**expected_place; /* NULL: nothing is expected */
 	uint64_t due_usec;        /* when what is expected must be whole */
 	int fd;
+	int file;        /* that was handed over; -1: none */
 	uint32_t events; /* waited for */
 	void *state;
 	struct peer peer;
@@ -75,6 +76,13 @@ void connection_overdue(struct connection *connection);
 
 /* Connections have something to read, or room to write: the source of poll_fd. */
 int server_on_ready(sd_event_source *source, int fd, uint32_t events, void *userdata);
+
+/* ---- connection_file.c ---- */
+
+/* recv(2) without waiting; a descriptor that comes along is kept if the protocol takes
+ * such, and else never becomes one of ours. */
+ssize_t connection_receive(struct connection *connection, char *data, size_t size)
+	__attribute__((warn_unused_result));
 
 /* ---- server_limit.c ---- */
 

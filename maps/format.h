@@ -36,8 +36,9 @@ enum {
 
 /* What a writer works on; the strings and descriptors last as long as it does. */
 struct map_work {
-	const char *path; /* the file to write: empty, or the copy, or the published one
-			   */
+	const char *path;   /* the file to write: empty, or the copy, or the published one
+			     */
+	unsigned page_size; /* of Berkeley DB, or 0 */
 	bool is_delta;
 	bool is_whole; /* of a delta in place: keys that are not put are to go */
 	int published; /* of a delta: for reading; else -1 */

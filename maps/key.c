@@ -33,6 +33,8 @@ static const struct {
 	/* that the key is there is all that counts */
 	[KEY_EXIM] = {"exim", "OK"},
 	[KEY_PLAIN] = {"plain", "OK"},
+	/* on any value Sendmail permits, and Postfix on this one */
+	[KEY_DRAC] = {"drac", "OK"},
 };
 
 int key_form_parse(const char *text, enum key_form *ret)
@@ -178,6 +180,27 @@ static void prepend(struct keys *keys, const char *prefix)
 	memcpy(keys->key[0], prefix, length);
 }
 
+/* Rules that hand the address of the client to a map as Sendmail has it, do it with the
+ * mark; those of FEATURE(drac) with it first. */
+static int format_drac_host(const struct in6_addr *address, struct keys *ret)
+{
+	struct keys postfix = {0};
+	int r = format_postfix_host(address, &postfix);
+
+	if (r < 0)
+		return r;
+	print_groups(address, GROUPS, ret->key[0]);
+	ret->count = 1;
+	prepend(ret, "ipv6:");
+	memcpy(ret->key[ret->count++], postfix.key[0], KEY_SIZE);
+	return 0;
+}
+
+static bool is_of_hosts(enum key_form form)
+{
+	return form == KEY_SENDMAIL || form == KEY_DRAC;
+}
+
 static struct in6_addr network_of(const struct in6_addr *address, unsigned prefix_length)
 {
 	struct in6_addr network = *address;
@@ -229,7 +252,7 @@ static int format_v4(enum key_form form, const struct in6_addr *address,
 {
 	unsigned bits = prefix_length - MAPPED_BITS;
 
-	if (bits % 8 != 0 || bits == 0 || (form == KEY_SENDMAIL && bits != 32))
+	if (bits % 8 != 0 || bits == 0 || (is_of_hosts(form) && bits != 32))
 		return -EOPNOTSUPP;
 	print_octets(address, bits / 8, ret->key[0]);
 	ret->count = 1;
@@ -242,8 +265,10 @@ static int format_v6(enum key_form form, const struct in6_addr *address,
 	unsigned prefix_length, struct keys *ret)
 {
 	if (prefix_length % GROUP_BITS != 0 || prefix_length == 0 ||
-		(form == KEY_SENDMAIL && prefix_length != 128))
+		(is_of_hosts(form) && prefix_length != 128))
 		return -EOPNOTSUPP;
+	if (form == KEY_DRAC)
+		return format_drac_host(address, ret);
 	if (form == KEY_POSTFIX && prefix_length == 128)
 		return format_postfix_host(address, ret);
 	if (form == KEY_POSTFIX)

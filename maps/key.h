@@ -17,11 +17,14 @@ enum key_form {
 	KEY_EXIM,     /* net-dbm and the like: 2001.0db8.0001.0000.0000.0000.0000.0077;
 			 net64-dbm: 2001.0db8.0001.0000.0000.0000.0000.0000/64 */
 	KEY_PLAIN,    /* what is parsed, not compared: 2001:db8:1::77, 2001:db8:1::/64 */
+	KEY_DRAC, /* DRAC's own file, which Sendmail asks by rules of the site and Postfix
+		     by check_client_access: ipv6:2001:db8:1:0:0:0:0:77 and
+		     2001:db8:1::77; hosts only */
 	KEY_FORM_COUNT,
 };
 
 enum {
-	KEYS_MAX = 2,  /* a Postfix /64 can need two keys */
+	KEYS_MAX = 2,  /* a Postfix /64 can need two keys, and two MTAs do */
 	KEY_SIZE = 64, /* of one key with its NUL */
 };
 

@@ -174,6 +174,7 @@ static int open_writer(struct map *map)
 	char path[PATH_SIZE];
 	const struct map_work work = {
 		.path = path,
+		.page_size = map->settings.page_size,
 		.is_delta = map->is_delta,
 		.is_whole = map->is_whole,
 		.published = map->published,

@@ -38,12 +38,13 @@ enum map_type {
 /* Strings are borrowed for the life of the map. */
 struct map_settings {
 	enum map_type type;
-	const char *path;  /* absolute, without the format's suffix */
-	mode_t mode;       /* of the published file */
-	gid_t group;       /* of the published file; (gid_t)-1: the process's own */
-	bool trailing_nul; /* keys and values carry their NUL, as postmap(1) does it */
-	bool wake_readers; /* after a replacement, touch the old inode so that a running
-			      Sendmail process reopens by name at its next lookup */
+	const char *path;   /* absolute, without the format's suffix */
+	mode_t mode;        /* of the published file */
+	gid_t group;        /* of the published file; (gid_t)-1: the process's own */
+	bool trailing_nul;  /* keys and values carry their NUL, as postmap(1) does it */
+	unsigned page_size; /* of a new Berkeley DB file; 0: that of the file system */
+	bool wake_readers;  /* after a replacement, touch the old inode so that a running
+			       Sendmail process reopens by name at its next lookup */
 };
 
 /* Which file it was: one that is not this was replaced or edited by someone else. */
@@ -71,6 +72,10 @@ struct map;
 int map_type_parse(const char *text, enum map_type *ret)
 	__attribute__((warn_unused_result));
 const char *map_type_name(enum map_type type);
+
+/* MAP_HASH or MAP_BTREE, by the first octets of a Berkeley DB file.  -EBADMSG: it is
+ * none, or of a version before 2; -EOPNOTSUPP: not built in. */
+int map_type_find(int file, enum map_type *ret) __attribute__((warn_unused_result));
 
 /* The suffix the MTA's library appends to the configured path (".db", or nothing). */
 const char *map_type_suffix(enum map_type type);

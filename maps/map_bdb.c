@@ -94,8 +94,9 @@ static DBT to_dbt(struct map_bytes bytes)
 	return (DBT){.data = data.out, .size = (u_int32_t)bytes.size};
 }
 
-static int open_file(
-	const struct map_format *format, const char *path, u_int32_t flags, DB **ret)
+/* page_size: of a file that is made; 0: libdb's choice. */
+static int open_file(const struct map_format *format, const char *path, u_int32_t flags,
+	u_int32_t page_size, DB **ret)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	DB *db = NULL;
@@ -107,6 +108,8 @@ static int open_file(
 		return translate(r);
 	db->set_errcall(db, drop_message);
 	r = db->set_cachesize(db, 0, CACHE_BYTES, 1);
+	if (r == 0 && page_size > 0)
+		r = db->set_pagesize(db, page_size);
 	if (r == 0)
 		r = db->open(db, NULL, path, NULL, (DBTYPE)format->variant, flags, 0600);
 	if (r != 0)
@@ -121,7 +124,7 @@ static int bdb_open(
 {
 	struct bdb_writer *writer = calloc(1, sizeof(*writer));
 	int r = writer ? open_file(format, work->path, work->is_delta ? 0 : DB_CREATE,
-				 &writer->db)
+				 work->is_delta ? 0 : work->page_size, &writer->db)
 		       : -ENOMEM;
 
 	if (r == 0)
@@ -229,7 +232,7 @@ static int bdb_scan(const struct map_format *format, const char *path,
 {
 	DB *db = NULL;
 	DBC *cursor;
-	int r = open_file(format, path, DB_RDONLY, &db);
+	int r = open_file(format, path, DB_RDONLY, 0, &db);
 
 	if (r < 0)
 		return r;

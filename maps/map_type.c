@@ -1,6 +1,9 @@
 /* The types of maps: their names, what is built in, and reading a file of each. */
+#include <byteswap.h>
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "maps/format.h"
 #include "maps/map.h"
@@ -44,6 +47,27 @@ int map_type_parse(const char *text, enum map_type *ret)
 			return 0;
 		}
 	return -EINVAL;
+}
+
+/* The number stands behind the log sequence number and the number of the page, in the
+ * byte order of who made the file. */
+int map_type_find(int file, enum map_type *ret)
+{
+	const uint32_t hash = 0x061561, btree = 0x053162;
+	enum map_type type;
+	uint32_t found;
+
+	if (pread(file, &found, sizeof(found), 12) != (ssize_t)sizeof(found))
+		return -EBADMSG;
+	if (found == bswap_32(hash) || found == bswap_32(btree))
+		found = bswap_32(found);
+	if (found != hash && found != btree)
+		return -EBADMSG;
+	type = found == hash ? MAP_HASH : MAP_BTREE;
+	if (!types[type].format)
+		return -EOPNOTSUPP;
+	*ret = type;
+	return 0;
 }
 
 const char *map_type_name(enum map_type type)

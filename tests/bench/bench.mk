@@ -1,6 +1,6 @@
 # The programs of the benchmarks, and the product's modules that each links.
 bench_clients = client/report client/words
-bench_echo_loop = dracd/server dracd/server_limit dracd/connection dracd/log dracd/clock dracd/address
+bench_echo_loop = dracd/server dracd/server_limit dracd/connection dracd/connection_file dracd/log dracd/clock dracd/address
 bench_echo_epoll =
 bench_bare_table = dracd/table dracd/table_read dracd/table_end dracd/table_room dracd/table_write dracd/lease dracd/clock dracd/address
 bench_table_size =

@@ -16,3 +16,5 @@ fuzz_libs_record = -lsystemd
 fuzz_libs_blocks = -lsystemd
 fuzz_links_rpc = rpc/call rpc/record $B/rpc/drac_xdr
 fuzz_libs_rpc = -ltirpc
+fuzz_links_import = dracd/map_child dracd/drac_row dracd/address dracd/clock $(map_modules)
+fuzz_libs_import = -llmdb $(maps_libs) -lsystemd

@@ -19,7 +19,7 @@ _dracctl dracctl "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
 ((${#COMPREPLY[@]} == 0)) || printf '%s\n' "${COMPREPLY[@]}"
 """
 COMMANDS = {"status", "list", "check", "add", "revoke", "unblock", "blocks", "flush", "reload", "renew", "recipe",
-            "maps"}
+            "maps", "import-drac"}
 
 
 class Completion(unittest.TestCase):
@@ -85,7 +85,9 @@ class Completion(unittest.TestCase):
             self.assertEqual(self.offers(f"dracctl maps {words}"), {"exim"})
 
     def test_files(self):
-        self.assertEqual(self.offers(f"dracctl renew {self.dracd.path('drac.c')}"), {self.dracd.path("drac.conf")})
+        for command in ("renew", "import-drac"):
+            self.assertEqual(self.offers(f"dracctl {command} {self.dracd.path('drac.c')}"),
+                             {self.dracd.path("drac.conf")})
 
     def test_without_dracd_nothing_is_said(self):
         self.assertEqual(self.offers("dracctl -s /nonexistent check "), set())

@@ -3,7 +3,7 @@
 import unittest
 
 import dracctl_box
-from tests.site import dovecot, exim, postfix, recipes, sendmail, site
+from tests.site import dovecot, exim, old_drac, postfix, recipes, sendmail, site
 
 
 class Recipes(unittest.TestCase):
@@ -41,6 +41,10 @@ class Recipes(unittest.TestCase):
     def test_exim(self):
         for text in exim.RECIPES.values():
             self._has(text)
+
+    def test_from_drac(self):
+        self._has("\n" + old_drac.MAP)
+        self._has("\n" + old_drac.LINK)
 
     def test_maps(self):
         for line in (site.LOOKUPS_AND_MAPS + site.EXIM).splitlines():

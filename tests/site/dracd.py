@@ -9,6 +9,7 @@ from tests.site import process, roots, wait
 
 PROGRAM = "/build/dracd/dracd"
 CONTROL = "/build/client/dracctl"
+LIBEXEC = "/build/maps"
 HELPER = "/usr/libexec/dracd/drac-postlogin"
 
 
@@ -52,7 +53,7 @@ class Dracd:
         """Start, and return at once."""
         self._process = process.Process(
             "dracd", self._roots.dracd, [PROGRAM, "-c", "/etc/drac/drac.conf"], self.log_file,
-            user="dracd", environment=environment)
+            user="dracd", environment={"DRACD_LIBEXECDIR": LIBEXEC, **(environment or {})})
 
     def _is_ready(self, ready):
         if self._process.ended() is not None:

@@ -57,9 +57,9 @@ ASK = {
 }
 
 
-def _main_cf(static):
+def _main_cf(static, more):
     # the administrator's own table comes first
-    asks = {**ASK, "static": f"    check_client_access {static}\n" + ASK["hash"]}
+    asks = {**ASK, "static": f"    check_client_access {static}\n" + ASK["hash"], **more}
     return _MAIN + "".join(f"drac_{name} =\n" + RESTRICTIONS.replace("@ASK@", ask)
                            for name, ask in asks.items())
 
@@ -95,12 +95,15 @@ _QUEUE = {  # directory: owner, group, mode
 
 
 class Postfix:
-    """The one Postfix of a site; client_access is its static table, as lines for postmap."""
+    """The one Postfix of a site; client_access is its static table, as lines for postmap; more are smtpds that
+    only one test has: by name the port, and the line that asks."""
 
     name = "postfix"
 
-    def __init__(self, site_roots, client_access=""):
+    def __init__(self, site_roots, client_access="", more=None):
         self._root = site_roots.mail
+        self._more = more or {}
+        self._ports = {**PORTS, **{name: port for name, (port, _) in self._more.items()}}
         self._client_access = client_access
         self._process = None
         self._output = f"{site_roots.logs}/postfix.log"
@@ -131,9 +134,9 @@ class Postfix:
         for name in ("hosts", "nsswitch.conf", "resolv.conf", "services"):  # what smtpd sees in its chroot
             roots.write_file(f"{queue}/etc/{name}", process.read_log(f"{self._root}/etc/{name}"))
         static = ("hash" if "hash" in self.types() else "lmdb") + ":/etc/postfix/client_access"
-        roots.write_file(f"{self._root}/etc/postfix/main.cf", _main_cf(static))
+        roots.write_file(f"{self._root}/etc/postfix/main.cf", _main_cf(static, {name: line for name, (_, line) in self._more.items()}))
         smtpd = "".join(f"{port} inet n - y - - smtpd -o smtpd_relay_restrictions=$drac_{name}\n"
-                        for name, port in PORTS.items())
+                        for name, port in self._ports.items())
         roots.write_file(f"{self._root}/etc/postfix/master.cf", smtpd + _MASTER)
         roots.write_file(f"{self._root}/etc/postfix/client_access", self._client_access)
         process.must_run(self._root, ["/usr/sbin/postmap", static])
@@ -148,10 +151,9 @@ class Postfix:
         """What it has logged."""
         return process.read_log(f"{self._root}/var/log/mail.log") + process.read_log(self._output)
 
-    @staticmethod
-    def ports():
+    def ports(self):
         """The ports it listens on."""
-        return list(PORTS.values())
+        return list(self._ports.values())
 
 
 def without_notices(text):

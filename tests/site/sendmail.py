@@ -58,11 +58,12 @@ Cwsite.example
 
 
 class Sendmail:
-    """One daemon, named for its way of asking."""
+    """One daemon, named for its way of asking; only one test has one with a recipe and a port of its own."""
 
-    def __init__(self, site_roots, variant):
+    def __init__(self, site_roots, variant, recipe=None, port=None):
         self.name = f"sendmail-{variant}"
         self._variant = variant
+        self._recipe, self._port = recipe or RECIPES[variant], port or PORTS[variant]
         self._root = site_roots.sendmail
         self._process = None
         self._output = f"{site_roots.logs}/{self.name}.log"
@@ -80,9 +81,9 @@ class Sendmail:
         roots.write_file(f"{root}/etc/mail/service.switch", "hosts files\naliases files\n")
         roots.write_file(f"{root}/etc/mail/aliases", "")
         roots.make_directory(f"{root}/var/spool/mqueue-{self._variant}", mode=0o700)
-        recipe = (_STATIC_ACCESS if self._variant.startswith("drac") else "") + RECIPES[self._variant]
+        recipe = (_STATIC_ACCESS if self._variant.startswith("drac") else "") + self._recipe
         text = _CONFIGURATION.replace("@RECIPE@", recipe).replace("@NAME@", self._variant)
-        text = text.replace("@PORT@", str(PORTS[self._variant]))
+        text = text.replace("@PORT@", str(self._port))
         compiled = process.must_run(root, ["/usr/bin/m4"], text)
         path = f"/etc/mail/{self._variant}.cf"
         roots.write_file(root + path, compiled)
@@ -102,7 +103,7 @@ class Sendmail:
 
     def ports(self):
         """The port it listens on."""
-        return [PORTS[self._variant]]
+        return [self._port]
 
 
 def version(site_roots):

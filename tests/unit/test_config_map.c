@@ -24,6 +24,17 @@ static void test_maps(void **state)
 		{"type = hash keys = postfix value = \"ok by login\"", NULL},
 		{"type = hash keys = sendmail value = yes", NULL},
 		{"type = hash keys = access value = RELAY", NULL},
+		{"type = btree keys = drac", NULL},
+		{"type = hash keys = drac value = RELAY", NULL},
+		{"type = btree keys = drac value = deadline page_size = 512", NULL},
+		{"type = btree keys = sendmail value = deadline", NULL},
+		{"type = hash keys = postfix page_size = 65536", NULL},
+		{"type = hash keys = postfix page_size = auto", NULL},
+		{"type = cdb keys = drac", "keys = drac with type = cdb"},
+		{"type = hash keys = drac value = yes", "does not permit in Postfix"},
+		{"type = lmdb value = deadline", "value = deadline: only for type"},
+		{"type = hash keys = access value = deadline", "only RELAY permits"},
+		{"type = lmdb page_size = 512", "page_size: a file of type = lmdb"},
 		{"type = hash", "keys: must be given"},
 		{"type = cdb", "keys: must be given"},
 		{"type = hash keys = plain",
@@ -75,6 +86,7 @@ static void test_map_prefixes(void **state)
 		unsigned prefix;
 		const char *text, *problem;
 	} rows[] = {
+		{64, "type = hash keys = drac", "keys = drac, which"},
 		{64, "type = hash keys = postfix", NULL},
 		{64, "type = hash keys = access", NULL},
 		{64, "type = hash keys = exim", NULL},
@@ -121,6 +133,7 @@ static void test_what_a_map_has_by_its_type(void **state)
 		{"type = btree keys = access", KEY_ACCESS, NUL_NO, 250, 250},
 		{"type = hash keys = exim", KEY_EXIM, NUL_YES, 250, 250},
 		{"type = hash keys = exim nul = no", KEY_EXIM, NUL_NO, 250, 250},
+		{"type = btree keys = drac", KEY_DRAC, NUL_NO, 250, 1000},
 		{"type = cdb keys = exim", KEY_EXIM, NUL_NO, 250, 250},
 		{"type = lsearch", KEY_EXIM, NUL_NO, 250, 250},
 		{"type = iplsearch", KEY_PLAIN, NUL_NO, 250, 250},

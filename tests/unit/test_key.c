@@ -72,6 +72,14 @@ static const struct {
 	{KEY_POSTFIX, "fd00::77", 128, NULL, NULL},
 	{KEY_POSTFIX, "fd00::", 128, "fd00::", NULL},
 	{KEY_POSTFIX, "64:ff9b::", 16, NULL, NULL}, /* 64.0.0.0/8 */
+	/* DRAC's own file, for both */
+	{KEY_DRAC, "127.0.0.77", 128, "127.0.0.77", NULL},
+	{KEY_DRAC, "127.0.0.77", 120, NULL, NULL},
+	{KEY_DRAC, "2001:DB8:1::77", 128, "ipv6:2001:db8:1:0:0:0:0:77", "2001:db8:1::77"},
+	{KEY_DRAC, "2001:db8:1:2:3:4:5:77", 128, "ipv6:2001:db8:1:2:3:4:5:77",
+		"2001:db8:1:2:3:4:5:77"},
+	{KEY_DRAC, "2001:db8:1::77", 64, NULL, NULL},
+	{KEY_DRAC, "fd00::77", 128, NULL, NULL},
 	/* Sendmail, FEATURE(drac): hosts only */
 	{KEY_SENDMAIL, "127.0.0.77", 128, "127.0.0.77", NULL},
 	{KEY_SENDMAIL, "127.0.0.77", 120, NULL, NULL},

@@ -341,6 +341,40 @@ static void publishes_nothing_from_the_heap(void **state)
 	free(text);
 }
 
+/* As the file's first page tells. */
+static uint32_t page_size_of(const struct world *world)
+{
+	uint32_t size = 0;
+	FILE *file = fopen(world->file, "re");
+
+	assert_int_equal(fseek(file, 20, SEEK_SET), 0);
+	assert_int_equal(fread(&size, sizeof(size), 1, file), 1);
+	fclose(file);
+	return size;
+}
+
+static void has_pages_of_the_wanted_size(void **state)
+{
+	static const unsigned sizes[] = {512, 4096, 65536};
+	struct world *world = *state;
+
+	for (unsigned i = 0; i < 2 * sizeof(sizes) / sizeof(*sizes); i++) {
+		struct map_identity identity;
+
+		world->settings.type = i % 2 ? MAP_BTREE : MAP_HASH;
+		world->settings.page_size = sizes[i / 2];
+		reopen(world);
+		rebuild(world, 0, 1000);
+		assert_int_equal(page_size_of(world), sizes[i / 2]);
+		/* a change leaves them as they are */
+		assert_int_equal(map_identify(world->map, &identity), 0);
+		assert_int_equal(map_begin_delta(world->map, &identity), 0);
+		assert_int_equal(map_put(world->map, "203.0.113.9", "1795000000"), 0);
+		assert_int_equal(map_commit(world->map, &identity, &world->counts), 0);
+		assert_int_equal(page_size_of(world), sizes[i / 2]);
+	}
+}
+
 static void *run_generations(void *argument)
 {
 	const char *path = argument;
@@ -406,6 +440,7 @@ int main(void)
 		TEST(a_spare_takes_the_place_on_a_full_disk),
 		TEST(a_spare_that_was_used_is_there_again),
 		TEST(publishes_nothing_from_the_heap),
+		TEST(has_pages_of_the_wanted_size),
 		TEST(maps_in_several_threads_do_not_meet),
 	};
 

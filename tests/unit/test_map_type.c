@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h> /* needs those before it */
 
@@ -65,11 +67,55 @@ static void other_types_are_unknown(void **state)
 	assert_int_equal(map_type_parse("hash:", &type), -EINVAL);
 }
 
+/* The first octets of a file that is no more than those. */
+static int find(const uint8_t head[static 16], size_t size, enum map_type *ret)
+{
+	char path[] = "/tmp/dracd-test-XXXXXX";
+	int file = mkstemp(path), r;
+
+	assert_true(file >= 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(write(file, head, size), (ssize_t)size);
+	r = map_type_find(file, ret);
+	close(file);
+	return r;
+}
+
+static void the_type_of_a_foreign_file_is_found(void **state)
+{
+	static const struct {
+		uint8_t head[16];
+		size_t size;
+		enum map_type type; /* MAP_TYPE_COUNT: none */
+	} files[] = {
+		{{[12] = 0x61, 0x15, 0x06, 0x00}, 16, MAP_HASH},
+		{{[12] = 0x00, 0x06, 0x15, 0x61}, 16, MAP_HASH},
+		{{[12] = 0x62, 0x31, 0x05, 0x00}, 16, MAP_BTREE},
+		{{[12] = 0x00, 0x05, 0x31, 0x62}, 16, MAP_BTREE},
+		{{[12] = 0x62, 0x31, 0x05, 0x00}, 15, MAP_TYPE_COUNT},
+		{{[12] = 0x62, 0x31, 0x05, 0x01}, 16, MAP_TYPE_COUNT},
+		{{0x62, 0x31, 0x05, 0x00}, 16, MAP_TYPE_COUNT}, /* version 1.85 */
+		{{0}, 0, MAP_TYPE_COUNT},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		enum map_type type = MAP_TYPE_COUNT;
+		int wanted = files[i].type == MAP_TYPE_COUNT ? -EBADMSG
+			     : WITH_BDB                      ? 0
+							     : -EOPNOTSUPP;
+
+		assert_int_equal(find(files[i].head, files[i].size, &type), wanted);
+		assert_int_equal(type, wanted == 0 ? files[i].type : MAP_TYPE_COUNT);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_type_has_its_name_and_traits),
 		cmocka_unit_test(other_types_are_unknown),
+		cmocka_unit_test(the_type_of_a_foreign_file_is_found),
 	};
 
 	return cmocka_run_group_tests_name("map_type", tests, NULL, NULL);

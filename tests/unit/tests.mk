@@ -31,13 +31,14 @@ links_replace = maps/replace
 links_map_type = $(map_modules)
 links_map = $(map_modules)
 links_map_expect = dracd/map_expect
+links_drac_row = dracd/drac_row dracd/address dracd/clock
 links_map_file = $(map_modules)
 links_map_formats = $(map_modules)
 links_map_lmdb = $(map_modules)
 links_map_lmdb_replaced = $(map_modules)
 links_map_rows = dracd/map_rows dracd/map_file dracd/address maps/access maps/refusals maps/key $(map_modules)
 links_map_run = dracd/map_run dracd/map_fallback dracd/map_verify dracd/map_check dracd/map_static dracd/map_users dracd/map_rows \
-	dracd/map_expect dracd/map_reader $(links_guard) $(links_table) $(links_config)
+	dracd/map_expect dracd/map_reader dracd/map_child $(links_guard) $(links_table) $(links_config)
 links_map_worker = dracd/map_worker $(links_map_run)
 links_rpc_call = rpc/call rpc/drac_xdr
 links_rpc_record = rpc/record

@@ -9,6 +9,8 @@ PREFIX      ?= /usr
 SYSCONFDIR  ?= /etc
 SBINDIR     ?= $(PREFIX)/sbin
 LIBEXECDIR  ?= $(PREFIX)/libexec/dracd
+LIBDIR      ?= $(PREFIX)/lib
+INCLUDEDIR  ?= $(PREFIX)/include
 MANDIR      ?= $(PREFIX)/share/man
 BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
 DOCDIR      ?= $(PREFIX)/share/doc/dracd
@@ -28,6 +30,7 @@ COVERAGE ?= 0
 
 CC         ?= cc
 PKG_CONFIG ?= pkg-config
+OBJCOPY    ?= objcopy
 comma := ,
 
 # One build folder per flavour, so that switching rebuilds nothing and mixes nothing.
@@ -69,6 +72,7 @@ daemon_libs = $(shell $(PKG_CONFIG) --libs $(daemon_packages)) $(maps_libs) -pth
 maps_libs   := $(if $(filter 1,$(WITH_BDB)),-ldb-5.3) $(if $(filter 1,$(WITH_CDB)),-lcdb)
 json_libs   = $(shell $(PKG_CONFIG) --libs jansson)
 rpc_cflags := -I$B $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags libtirpc))
+library_libs = $(shell $(PKG_CONFIG) --libs libtirpc)
 rpc_libs    = $(shell $(PKG_CONFIG) --libs libtirpc libsystemd libconfuse)
 test_libs   = $(shell $(PKG_CONFIG) --libs cmocka)
 
@@ -77,11 +81,12 @@ maps_src   := $(filter-out $(maps_left_out) maps/mapread.c,$(wildcard maps/*.c))
 daemon_src := $(wildcard dracd/*.c) client/words.c client/conf_text.c
 obj = $(patsubst %.c,$B/%.o,$(1))
 
+LIBRARIES := $B/client/libdrac.so.1 $B/client/libdrac.a
 PROGRAMS := $B/dracd/dracd $B/maps/drac-mapread $B/client/dracctl $B/client/drac-postlogin $B/rpc/drac-rpcd
 UNITS    := $(wildcard packaging/*.service packaging/*.socket packaging/*.timer)
 MANUALS  := $(wildcard dracd/*.[1-9] client/*.[1-9] rpc/*.[1-9])
 
-all: $(PROGRAMS)
+all: $(PROGRAMS) $(LIBRARIES)
 
 $B/dracd/dracd: $(call obj,$(daemon_src) $(maps_src))
 	$(CC) $(all_ldflags) -o $@ $^ $(daemon_libs)
@@ -115,6 +120,28 @@ $(filter-out $B/rpc/drac_xdr.o,$(filter $B/rpc/%,$(rpc_objects))): | $B/rpc/drac
 
 $B/rpc/drac-rpcd: $(rpc_objects)
 	$(CC) $(all_ldflags) -o $@ $^ $(rpc_libs)
+
+# libdrac shows its eight calls and nothing else: the archive is one object, so that a
+# program that has a line_init() of its own can still be linked to it.
+library_objects := $(patsubst %.c,$B/pic/%.o,client/dracauth.c client/drac_server.c client/drac_rpc.c client/report.c client/words.c)
+library_cflags  := $(rpc_cflags) -fPIC -fvisibility=hidden
+
+$(library_objects): $B/pic/%.o: %.c Makefile | $B/rpc/drac.h
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fPIE,$(all_cflags)) $(library_cflags) -I$B/rpc -c -o $@ $<
+
+$B/pic/drac_xdr.o: $B/rpc/drac_xdr.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fPIE $(WARNINGS),$(all_cflags)) -w $(library_cflags) -c -o $@ $<
+
+$B/client/libdrac.so.1: $(library_objects) $B/pic/drac_xdr.o
+	$(CC) -shared -Wl,-soname,$(@F) $(if $(SAN),,-Wl$(comma)-z$(comma)defs) $(filter-out -pie,$(all_ldflags)) -o $@ $^ $(library_libs)
+
+$B/client/libdrac.a: $(library_objects) $B/pic/drac_xdr.o
+	$(LD) -r -o $(@:.a=.o) $^
+	$(OBJCOPY) --localize-hidden $(@:.a=.o)
+	rm -f $@
+	$(AR) rcs $@ $(@:.a=.o)
 
 $B/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -156,14 +183,22 @@ $(OLDDB): $B/tests/olddb/olddb.o
 	$(CC) $(all_ldflags) -o $@ $^ -ldb-5.3
 endif
 
+# Programs of DRAC's time, one for each way of linking.
+OLD_CLIENTS := $B/tests/libdrac/old_client $B/tests/libdrac/old_client_static
+$B/tests/libdrac/old_client: $B/tests/libdrac/old_client.o $B/client/libdrac.so.1
+	$(CC) $(all_ldflags) -o $@ $^ -Wl,-rpath,'$$ORIGIN/../../client' -pthread
+
+$B/tests/libdrac/old_client_static: $B/tests/libdrac/old_client.o $B/client/libdrac.a
+	$(CC) $(all_ldflags) -o $@ $^ $(library_libs) -pthread
+
 SESSION := $B/tests/reader/session
 $(SESSION): $B/tests/reader/session.o
 	$(CC) $(all_ldflags) -o $@ $^ $(shell $(PKG_CONFIG) --libs lmdb)
 
-unit: $(unit_programs) $(PROGRAMS) $(ASKER) $(READER) $(SESSION) $(OLDDB) bench-programs
+unit: $(unit_programs) $(PROGRAMS) $(LIBRARIES) $(ASKER) $(READER) $(SESSION) $(OLDDB) $(OLD_CLIENTS) bench-programs
 
 ifeq (1,$(COVERAGE))
-$(unit_programs) $(PROGRAMS) $(ASKER) $(READER) $(SESSION) $(OLDDB): $B/tests/coverage/exit.o
+$(unit_programs) $(PROGRAMS) $(ASKER) $(READER) $(SESSION) $(OLDDB) $(OLD_CLIENTS): $B/tests/coverage/exit.o
 endif
 
 check-unit: unit
@@ -283,10 +318,14 @@ install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)/drac/drac.conf.d
 	install -m 0755 $B/dracd/dracd $B/client/dracctl $B/rpc/drac-rpcd $(DESTDIR)$(SBINDIR)
 	install -m 0755 $B/client/drac-postlogin $B/maps/drac-mapread $(DESTDIR)$(LIBEXECDIR)
+	install -D -m 0644 -t $(DESTDIR)$(LIBDIR) $(LIBRARIES)
+	ln -sf libdrac.so.1 $(DESTDIR)$(LIBDIR)/libdrac.so
+	install -D -m 0644 -t $(DESTDIR)$(INCLUDEDIR) client/dracauth.h
 	test -e $(DESTDIR)$(SYSCONFDIR)/drac/drac.conf || \
 		install -m 0644 drac.conf $(DESTDIR)$(SYSCONFDIR)/drac/drac.conf
 	for m in $(MANUALS); do \
 		install -D -m 0644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/}; done
+	for call in $(dracauth_calls); do ln -sf dracauth.3 $(DESTDIR)$(MANDIR)/man3/$$call.3; done
 	install -D -m 0644 -t $(DESTDIR)$(DOCDIR) README.md CHANGELOG.md LICENSE drac.conf
 	install -D -m 0644 -t $(DESTDIR)$(UNITDIR) $(UNITS)
 	sed -i 's|/usr/sbin/|$(SBINDIR)/|' $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS)))
@@ -294,8 +333,14 @@ install: all
 	install -D -m 0644 packaging/dracd.sysusers $(DESTDIR)$(SYSUSERSDIR)/dracd.conf
 	install -D -m 0644 packaging/dracd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/dracd.conf
 
+# They share a manual page.
+dracauth_calls := dracconn dracsend dracdisc dracauth6 dracconn6 dracsend6 dracdisc6
+
 uninstall:
+	rm -f $(dracauth_calls:%=$(DESTDIR)$(MANDIR)/man3/%.3)
 	rm -f $(addprefix $(DESTDIR)$(SBINDIR)/,dracd dracctl drac-rpcd)
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libdrac.so.1 libdrac.so libdrac.a) \
+		$(DESTDIR)$(INCLUDEDIR)/dracauth.h
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS))) \
 		$(DESTDIR)$(SYSUSERSDIR)/dracd.conf $(DESTDIR)$(TMPFILESDIR)/dracd.conf \
 		$(DESTDIR)$(BASHCOMPDIR)/dracctl

@@ -101,8 +101,10 @@ static unsigned next_reason(struct map_worker *worker)
 		if (worker->stopping && !(worker->why & WAKE_WITHDRAW))
 			return 0;
 		if (worker->why & WAKE_CHECK) {
-			worker->why &= ~(unsigned)WAKE_CHECK;
-			return WAKE_CHECK;
+			unsigned why = worker->why & (WAKE_CHECK | WAKE_EMPTY);
+
+			worker->why &= ~why;
+			return why;
 		}
 		if (worker->why)
 			at = not_before(worker, worker->why);
@@ -147,12 +149,12 @@ static void verify_again(struct map_worker *worker, uint64_t answered)
 }
 
 /* What is found is repaired like an end: a row that lets a stranger in must go. */
-static void run_check(struct map_worker *worker)
+static void run_check(struct map_worker *worker, unsigned why)
 {
 	bool found;
 
 	pthread_mutex_unlock(&worker->lock);
-	if (worker->map) /* whoever had it locked may have let go */
+	if (worker->map && why & WAKE_EMPTY) /* whoever had it locked may have let go */
 		(void)map_empty_replaced(worker->map, 0);
 	found = map_check(worker);
 	pthread_mutex_lock(&worker->lock);
@@ -196,8 +198,8 @@ static void *run_worker(void *argument)
 		struct blocks *blocks;
 		uint64_t answered, told;
 
-		if (why == WAKE_CHECK) {
-			run_check(worker);
+		if (why & WAKE_CHECK) {
+			run_check(worker, why);
 			continue;
 		}
 		answered = worker->now.answered;

@@ -25,6 +25,8 @@ enum {
 	WAKE_ASKED = 1 << 8,    /* see map_worker_ask() */
 	WAKE_VERIFY = 1 << 9,   /* compare the file with the table */
 	WAKE_REPEAT = 1 << 10,  /* a run has failed: the next is a rebuild */
+	/* with WAKE_CHECK: try to empty replaced files, which asks for a check itself */
+	WAKE_EMPTY = 1 << 11,
 };
 
 /* What the last verification has come to. */

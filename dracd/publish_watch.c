@@ -148,7 +148,7 @@ static int on_check(sd_event_source *source, uint64_t usec, void *userdata)
 			continue;
 		if (!map->map_watch)
 			watch_map(map);
-		wake(map, WAKE_CHECK);
+		wake(map, WAKE_CHECK | WAKE_EMPTY);
 	}
 	return publisher_arm_check(publisher);
 }

@@ -150,6 +150,12 @@ class Dracd:
             file.seek(begin)
             return file.read()
 
+    def processor_ticks(self):
+        """What dracd has used of the processors so far, proc(5)."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="utf-8") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
     def wait_for_log(self, text):
         self.wait_for(lambda: text in self.text(), f"{text!r} in the log")
 

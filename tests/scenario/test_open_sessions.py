@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 
 from dracd_box import BUILD, Case
@@ -163,6 +164,15 @@ class OpenSessions(Case):
         held.close()
         self.dracd.wait_for(lambda: self.session.value(BOB) == "-", "the old file to be emptied, without a change")
         self.assertEqual(self.open_session().value(BOB), "OK")
+
+    def test_a_file_that_stays_locked_costs_no_work(self):
+        """A try to empty it is an event of its directory, which must not bring about the next one."""
+        self.lock()
+        self.login(EVE)
+        self.assertNotEqual(os.stat(self.map()).st_ino, self.inode)
+        ticks, span = self.dracd.processor_ticks(), 3
+        time.sleep(span)  # what is shown is that nothing happens
+        self.assertLess(self.dracd.processor_ticks() - ticks, span * os.sysconf("SC_CLK_TCK") / 5)
 
     def test_one_that_is_given_up_is_an_error(self):
         def given_up(count):

@@ -293,6 +293,14 @@ build/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $$(foreach m,$$(fuzz_links_$
 	@mkdir -p $(@D)
 	clang $(fuzz_cflags) -o $@ $(filter %.c,$^) $(fuzz_libs_$*)
 
+# What of the decoders the corpora of the last "make fuzz" reach.
+build/fuzz-coverage/%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c tests/fuzz/fuzz.h $$(foreach m,$$(fuzz_links_$$*),$$m.c)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fsanitize=% -fno-sanitize%,$(fuzz_cflags)) --coverage -o $@ $(filter %.c,$^) $(fuzz_libs_$*) -pthread
+
+fuzz-coverage: $(fuzz_names:%=build/fuzz-coverage/%)
+	@python3 -m tests.fuzz_coverage $(fuzz_names)
+
 fuzz: $(fuzz_names:%=build/fuzz/%)
 	tests/run-fuzz $(FUZZ_SECONDS) $(fuzz_names)
 
@@ -362,7 +370,7 @@ help:
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
 
-.PHONY: readers all differential bench bench-quick bench-programs fuzz unit check-unit check coverage coverage-run demo \
+.PHONY: readers all differential bench bench-quick bench-programs fuzz fuzz-coverage unit check-unit check coverage coverage-run demo \
 	interop interop-all compatibility packages lint format-check format layers man-lint install uninstall dist clean \
 	distclean help
 .DELETE_ON_ERROR:

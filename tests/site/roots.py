@@ -24,6 +24,8 @@ ACCOUNTS = {  # name: (uid and gid, groups it also belongs to)
     "smmta": (606, ()),
     "smmsp": (607, ()),
     "Debian-exim": (608, ()),
+    "drac-rpcd": (609, ("drac-login",)),
+    "_rpc": (610, ()),
     "alice": (5001, ()),
     "bob": (5002, ()),
     "mallory": (5003, ()),
@@ -98,6 +100,7 @@ class Roots:
         self._share(f"{self.base}/shared/state", "/var/lib/dracd", *everywhere)
         self._share(f"{self.base}/shared/queue", "/var/spool/postfix/dracd", self.dracd, self.mail)
         self._share(f"{self.base}/shared/mail", "/etc/mail", self.dracd, self.sendmail)
+        self.programs, self.system = release.programs, release.system
         programs = release.programs
         if glob.glob(f"{programs}/dracd/*.gcda"):  # built for coverage: there the counters are added to
             self._share(programs, programs, *everywhere)

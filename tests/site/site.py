@@ -60,7 +60,8 @@ class Site:
         self.release = release.chosen()
         self.roots = roots.Roots(os.path.join(release.TOP, "build/site"), self.release)
         self.dracd = dracd.Dracd(self.roots)
-        self.dracd.configure(configuration + LOOKUPS_AND_MAPS + more)
+        self.configuration = configuration + LOOKUPS_AND_MAPS + more
+        self.dracd.configure(self.configuration)
         self.dovecots = [dovecot.Dovecot(self.roots, mode, helper_options.get(mode, ""))
                          for mode in dovecot.PORTS]
         self.postfix = postfix.Postfix(self.roots, client_access)

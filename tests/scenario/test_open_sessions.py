@@ -174,6 +174,16 @@ class OpenSessions(Case):
         time.sleep(span)  # what is shown is that nothing happens
         self.assertLess(self.dracd.processor_ticks() - ticks, span * os.sysconf("SC_CLK_TCK") / 5)
 
+    def test_one_that_somebody_else_has_written_to_is_an_error_without_another_change(self):
+        held = self.lock()
+        with open(self.map(), "ab") as old:
+            self.login(EVE)
+            self.assertNotEqual(os.stat(self.map()).st_ino, self.inode)
+            old.write(b"x")
+        held.close()
+        self.dracd.wait_for_log("map postfix: 1 replaced files of it cannot be emptied")
+        self.assertIn("state=error", self.dracd.control("maps name=postfix")[0])
+
     def test_one_that_is_given_up_is_an_error(self):
         def given_up(count):
             return f"map postfix: {count} replaced files of it cannot be emptied"

@@ -39,6 +39,7 @@ links_map_rows = dracd/map_rows dracd/map_file dracd/address maps/access maps/re
 links_map_run = dracd/map_run dracd/map_fallback dracd/map_verify dracd/map_check dracd/map_static dracd/map_users dracd/map_rows \
 	dracd/map_expect dracd/map_reader $(links_guard) $(links_table) $(links_config)
 links_map_worker = dracd/map_worker $(links_map_run)
+links_map_turns = dracd/map_worker dracd/clock
 
 # What needs Berkeley DB or cdb: left out by WITH_BDB=0, WITH_CDB=0.
 bdb_tests := map map_file map_rows config_map

@@ -141,7 +141,7 @@ class OpenSessions(Case):
             session = self.open_session()
             self.assertEqual(session.value(LATER), "OK")
             touch(self.map())
-            self.assertIn("maps_late=0", self.dracd.control(f"revoke address={LATER} hold_ms=1")[-1])
+            self.assertIn("maps_late=0", self.dracd.control(f"revoke address={LATER} hold_ms=0")[-1])
             self.dracd.wait_for(lambda: session.value(LATER) == "-", "the open session to refuse")
         os.chmod(self.map(), 0o640)
         session = self.open_session()

@@ -28,11 +28,10 @@ enum {
 struct message {
 	enum {
 		MESSAGE_LOOKUP, /* text: path */
-		MESSAGE_MAP, /* texts: name, path, file, static file and value or nothing
-			      */
-		MESSAGE_ADD, /* those before this are withdrawn too */
-		MESSAGE_SET, /* those before this are all that is withdrawn */
-		MESSAGE_CLEAN, /* there is nothing to withdraw any more */
+		MESSAGE_MAP,    /* texts: name, path, file; static file, value: if any */
+		MESSAGE_ADD,    /* those before this are withdrawn too */
+		MESSAGE_SET,    /* those before this are all that is withdrawn */
+		MESSAGE_CLEAN,  /* there is nothing to withdraw any more */
 	} kind;
 
 	struct map_config map; /* without its texts */

@@ -39,12 +39,7 @@ static const char *compare_file(const struct map_worker *worker, const char *pat
 		return errno == ENOENT ? "is gone" : "cannot be reached";
 	if (!S_ISREG(status.st_mode))
 		return "was replaced by what is no file";
-	found = (struct map_identity){
-		.device = status.st_dev,
-		.inode = status.st_ino,
-		.size = status.st_size,
-		.changed = status.st_ctim,
-	};
+	found = map_identity_of(&status);
 	if (map_identity_equal(&found, wanted))
 		return NULL;
 	if (found.device != wanted->device || found.inode != wanted->inode)

@@ -138,8 +138,8 @@ static int add_end(struct copy *copy, const struct address *key)
 {
 	int r;
 
-	if (lacks_static(
-		    copy->worker)) /* no lease is in the map, but a row of this key */
+	/* no lease is in the map then, but perhaps a static row of this key */
+	if (lacks_static(copy->worker))
 		return 0;
 	r = rows_add(copy->rows, key, false);
 	if (copy->worker->settings.map->keys != KEY_POSTFIX || address_is_host(key) ||

@@ -92,28 +92,36 @@ static void wait_until(struct map_worker *worker, uint64_t boot_usec, uint64_t n
 	(void)pthread_cond_timedwait(&worker->wake, &worker->lock, &until);
 }
 
-/* Waits for a reason to run, and the time to.  Called with the lock held; 0 to stop. */
+static unsigned take(struct map_worker *worker, unsigned why)
+{
+	worker->why &= ~why;
+	return why;
+}
+
+/* Waits for a reason to run, and the time to.  Called with the lock held; 0 to stop.  A
+ * check goes first, as it tells of what a run would repair; but only once, for whoever
+ * can touch the file can ask for checks without end. */
 static unsigned next_reason(struct map_worker *worker)
 {
+	const unsigned checks = WAKE_CHECK | WAKE_EMPTY;
+
 	for (;;) {
+		unsigned check = worker->why & checks, run = worker->why & ~checks;
 		uint64_t now = clock_now().boot_usec, at = UINT64_MAX;
 
-		if (worker->stopping && !(worker->why & WAKE_WITHDRAW))
+		if (worker->stopping && !(run & WAKE_WITHDRAW))
 			return 0;
-		if (worker->why & WAKE_CHECK) {
-			unsigned why = worker->why & (WAKE_CHECK | WAKE_EMPTY);
-
-			worker->why &= ~why;
-			return why;
+		if (run)
+			at = not_before(worker, run);
+		if (check && (at > now || !worker->has_checked)) {
+			worker->has_checked = true;
+			return take(worker, check);
 		}
-		if (worker->why)
-			at = not_before(worker, worker->why);
 		if (at <= now) {
-			unsigned why = worker->why;
-
-			worker->why = worker->fresh = 0;
+			worker->has_checked = false;
+			worker->fresh = 0;
 			worker->due = UINT64_MAX;
-			return why;
+			return take(worker, run);
 		}
 		wait_until(worker, at, now);
 	}
@@ -151,13 +159,19 @@ static void verify_again(struct map_worker *worker, uint64_t answered)
 /* What is found is repaired like an end: a row that lets a stranger in must go. */
 static void run_check(struct map_worker *worker, unsigned why)
 {
+	const uint64_t given_up = worker->now.given_up_count;
 	bool found;
 
 	pthread_mutex_unlock(&worker->lock);
 	if (worker->map && why & WAKE_EMPTY) /* whoever had it locked may have let go */
 		(void)map_empty_replaced(worker->map, 0);
 	found = map_check(worker);
+	map_note_given_up(worker);
 	pthread_mutex_lock(&worker->lock);
+	if (worker->now.given_up_count != given_up) {
+		worker->report = worker->now;
+		worker->settings.reported(worker->settings.context);
+	}
 	if (!found)
 		return;
 	worker->why |= WAKE_REBUILD | WAKE_ENDS;

@@ -15,10 +15,11 @@ struct map_worker {
 	pthread_mutex_t lock; /* over these */
 	pthread_cond_t wake, withdrawn;
 	unsigned why;
-	unsigned fresh; /* of these, what no run has been for yet */
-	uint64_t asked; /* how often somebody wanted to know the result */
-	uint64_t due;   /* boot clock: the earliest that somebody waits for */
-	uint64_t told;  /* boot clock: of the first change since the last run; 0: none */
+	unsigned fresh;   /* of these, what no run has been for yet */
+	bool has_checked; /* since the last run */
+	uint64_t asked;   /* how often somebody wanted to know the result */
+	uint64_t due;     /* boot clock: the earliest that somebody waits for */
+	uint64_t told; /* boot clock: of the first change since the last run; 0: none */
 	bool stopping;
 	bool has_withdrawn; /* or tried to; the thread is ending */
 	struct config *config;

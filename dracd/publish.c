@@ -274,8 +274,7 @@ int publisher_set_config(struct publisher *publisher, struct config *config, boo
 	config_unref(publisher->config);
 	publisher->config = config;
 	replace_maps(publisher, maps, config->map_count);
-	/* static files are looked at too; and who has asked for the reload waits for it
-	 */
+	/* static files are looked at too; who has asked for the reload waits for that */
 	return publisher_ask(publisher, NULL,
 		WAKE_CHANGES | (rebuild ? WAKE_REBUILD | WAKE_REVOKED : 0U));
 }

@@ -103,7 +103,6 @@ int map_check_identity(int file, const struct map_identity *expected)
  * has not damaged it. */
 int map_check_content(int file, const struct map_identity *expected)
 	__attribute__((warn_unused_result));
-struct map_identity map_identity_of(const struct stat *status);
 int map_identify_file(int file, struct map_identity *ret)
 	__attribute__((warn_unused_result));
 

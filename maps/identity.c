@@ -38,34 +38,38 @@ int map_identify_file(int file, struct map_identity *ret)
 }
 
 /* A file that others may write to is not what we made of it, whatever its identity. */
-static bool is_ours(const struct stat *status)
+static int identify_ours(int file, struct map_identity *ret)
 {
-	return status->st_uid == geteuid() && !(status->st_mode & (S_IWGRP | S_IWOTH));
+	struct stat status;
+
+	if (fstat(file, &status) < 0)
+		return -errno;
+	if (status.st_uid != geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)))
+		return -ESTALE;
+	*ret = map_identity_of(&status);
+	return 0;
 }
 
 int map_check_identity(int file, const struct map_identity *expected)
 {
 	struct map_identity identity;
-	struct stat status;
+	int r = identify_ours(file, &identity);
 
-	if (fstat(file, &status) < 0)
-		return -errno;
-	identity = map_identity_of(&status);
-	return map_identity_equal(&identity, expected) && is_ours(&status) ? 0 : -ESTALE;
+	if (r < 0)
+		return r;
+	return map_identity_equal(&identity, expected) ? 0 : -ESTALE;
 }
 
 int map_check_content(int file, const struct map_identity *expected)
 {
 	struct map_identity identity;
-	struct stat status;
+	int r = identify_ours(file, &identity);
 
-	if (fstat(file, &status) < 0)
-		return -errno;
-	identity = map_identity_of(&status);
-	return identity.device == expected->device && identity.inode == expected->inode &&
-			       identity.size == expected->size &&
-			       same_time(identity.written, expected->written) &&
-			       is_ours(&status)
+	if (r < 0)
+		return r;
+	identity.changed = expected->changed;
+	return map_identity_equal(&identity, expected) &&
+			       same_time(identity.written, expected->written)
 		       ? 0
 		       : -ESTALE;
 }

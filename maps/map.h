@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -55,6 +56,8 @@ struct map_identity {
 	struct timespec changed; /* st_ctim */
 	struct timespec written; /* st_mtim: not part of which file it is */
 };
+
+struct map_identity map_identity_of(const struct stat *status);
 
 /* What a change did to the rows; of a rebuild all are added.  Those that were as wanted
  * before are counted by a whole change alone. */

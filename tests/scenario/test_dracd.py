@@ -199,7 +199,7 @@ class Orders(Case):
         self.assertTrue(self.dracd.login("203.0.113.9").startswith("NO reason=revoked"))
 
     def test_short_hold_ends(self):
-        self.dracd.control("revoke address=203.0.113.9 hold_ms=300")
+        self.dracd.control("revoke address=203.0.113.9 hold_ms=2000")
         self.assertTrue(self.dracd.login("203.0.113.9").startswith("NO reason=revoked"))
         self.dracd.wait_for_log("unblocked 1 reason=hold_over")
         self.assertTrue(self.dracd.login("203.0.113.9").startswith("OK granted"))

@@ -141,7 +141,7 @@ class OpenSessions(Case):
             session = self.open_session()
             self.assertEqual(session.value(LATER), "OK")
             touch(self.map())
-            self.assertIn("maps_late=0", self.dracd.control(f"revoke address={LATER} hold_ms=1")[-1])
+            self.assertIn("maps_late=0", self.dracd.control(f"revoke address={LATER} hold_ms=0")[-1])
             self.dracd.wait_for(lambda: session.value(LATER) == "-", "the open session to refuse")
         os.chmod(self.map(), 0o640)
         session = self.open_session()
@@ -173,6 +173,16 @@ class OpenSessions(Case):
         ticks, span = self.dracd.processor_ticks(), 3
         time.sleep(span)  # what is shown is that nothing happens
         self.assertLess(self.dracd.processor_ticks() - ticks, span * os.sysconf("SC_CLK_TCK") / 5)
+
+    def test_one_that_somebody_else_has_written_to_is_an_error_without_another_change(self):
+        held = self.lock()
+        with open(self.map(), "ab") as old:
+            self.login(EVE)
+            self.assertNotEqual(os.stat(self.map()).st_ino, self.inode)
+            old.write(b"x")
+        held.close()
+        self.dracd.wait_for_log("map postfix: 1 replaced files of it cannot be emptied")
+        self.assertIn("state=error", self.dracd.control("maps name=postfix")[0])
 
     def test_one_that_is_given_up_is_an_error(self):
         def given_up(count):

@@ -45,6 +45,7 @@ links_rpc_record = rpc/record
 links_rpc_allow = rpc/allow rpc/prefix
 links_rpc_quota = rpc/quota rpc/duplicates
 links_rpc_settings = rpc/settings rpc/settings_load rpc/prefix client/conf_text
+links_map_turns = dracd/map_worker dracd/clock
 
 # What needs Berkeley DB or cdb: left out by WITH_BDB=0, WITH_CDB=0.
 bdb_tests := map map_file map_rows config_map

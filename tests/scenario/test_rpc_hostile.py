@@ -47,13 +47,8 @@ class Load:
 
     def __init__(self, dracd):
         self._dracd = dracd
-        self._people = 0
-        self.login(LEASES, 1)
-
-    def login(self, count, connections):
-        subprocess.run(self.command("login", "report", connections, 60, self._people, count), check=True,
-                       stdout=subprocess.DEVNULL)
-        self._people += count
+        self._next = 2 * LEASES  # the people from LEASES to here are asked for and must have no lease
+        subprocess.run(self.command("login", "report", 1, PATIENCE, 0, LEASES), check=True, stdout=subprocess.DEVNULL)
 
     def command(self, kind, socket_name, *words):
         return [CLIENTS, kind, self._dracd.path(socket_name), *map(str, words)]
@@ -63,9 +58,9 @@ class Load:
         lookups = subprocess.Popen(self.command("socketmap", "socketmap", 4, seconds, LEASES, 0, "rate=1000"),
                                    stdout=subprocess.PIPE, text=True)
         logins = subprocess.Popen(
-            self.command("login", "report", 4, seconds, self._people, 100 * seconds, "rate=100"),
+            self.command("login", "report", 4, seconds, self._next, 100 * seconds, "rate=100"),
             stdout=subprocess.PIPE, text=True)
-        self._people += 100 * seconds
+        self._next += 100 * seconds
         if meanwhile:
             meanwhile()
         figures = []
@@ -109,7 +104,7 @@ class Hostile(Case):
 
     def connect(self, kind):
         client = socket.socket(socket.AF_INET, kind)
-        client.settimeout(PATIENCE)
+        client.settimeout(1)  # a gateway that reads no more of one who takes no answers is left for another
         client.connect(self.gateway.at["udp" if kind == socket.SOCK_DGRAM else "tcp", 4])
         return client
 
@@ -137,7 +132,7 @@ class Hostile(Case):
             worst = [max(pair) for pair in zip(worst, self.load.run(self.good_call))]
         for feeder in feeders:
             feeder.join()
-        self.assertGreater(min(feeder.broken for feeder in feeders[:3]), 0)
+        self.assertGreater(feeders[0].broken, 0)
         self.tell(f"gateway fed {GARBAGE >> 20} MiB of garbage", worst, idle)
         self.good_call(4)
         self.assertLess(self.gateway.open_files(), 100)

@@ -29,7 +29,8 @@ struct rpcbind {
 	sd_event *event;
 	const struct listen_sockets *sockets;
 	sd_event_source *child, *timer;
-	int last; /* exit status; -1: none yet */
+	pid_t child_pid; /* of child */
+	int last;        /* exit status; -1: none yet */
 };
 
 /* ---- in the child ---- */
@@ -63,7 +64,13 @@ static bool_t set_entry(
 		address.len = sizeof(name.ipv6);
 	}
 	address.maxlen = address.len;
-	return rpcb_set(DRAC_PROGRAM, version, config, &address);
+	if (rpcb_set(DRAC_PROGRAM, version, config, &address))
+		return TRUE;
+	/* What is in the way may be of a gateway that was killed and had another port:
+	 * rpcbind deletes it if it is of our account.  With no rpcbind there is nothing
+	 * that either could do. */
+	return rpcb_unset(DRAC_PROGRAM, version, config) &&
+	       rpcb_set(DRAC_PROGRAM, version, config, &address);
 }
 
 /* Of several addresses of one kind the first is registered: rpcbind keeps one. */
@@ -109,6 +116,8 @@ static pid_t start_child(const struct listen_sockets *sockets)
 
 	if (pid != 0)
 		return pid < 0 ? -errno : pid;
+	/* A gateway that is killed and started again needs its addresses at once. */
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)alarm(CHILD_SECONDS);
@@ -156,6 +165,7 @@ static void register_now(struct rpcbind *rpcbind)
 			      on_child, rpcbind);
 	if (r < 0)
 		log_errno(LOG_WARNING, r, "cannot register with rpcbind");
+	rpcbind->child_pid = pid;
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -190,19 +200,31 @@ int rpcbind_new(
 	return 0;
 }
 
+/* Returns the exit status, or -1. */
+static int await_child(pid_t pid)
+{
+	int status;
+	pid_t r;
+
+	if (pid < 0)
+		return -1;
+	do {
+		r = waitpid(pid, &status, 0);
+	} while (r < 0 && errno == EINTR);
+	return r == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 struct rpcbind *rpcbind_free(struct rpcbind *rpcbind)
 {
-	pid_t pid;
-
 	if (!rpcbind)
 		return NULL;
 	sd_event_source_unref(rpcbind->timer);
-	sd_event_source_unref(rpcbind->child);
-	if (rpcbind->last == EXIT_DONE) {
-		pid = start_child(NULL);
-		while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			continue;
+	if (rpcbind->child) { /* a stop soon after the start: its work has to be undone */
+		sd_event_source_unref(rpcbind->child);
+		rpcbind->last = await_child(rpcbind->child_pid);
 	}
+	if (rpcbind->last == EXIT_DONE)
+		(void)await_child(start_child(NULL));
 	free(rpcbind);
 	return NULL;
 }

@@ -2,6 +2,7 @@
 by libdrac may relay until its end, with rpcbind and without it, and over restarts of the gateway."""
 
 import itertools
+import re
 import sys
 
 from tests.interop import ask
@@ -38,12 +39,13 @@ class Reports:
 
     def lease(self, name, report):
         """Before, after, and over; `report` tells of an address."""
-        for family in ("IPv4", "IPv6"):
-            client = self._fresh(family)
+        clients = {family: self._fresh(family) for family in ("IPv4", "IPv6")}
+        for family, client in clients.items():
             self.both(f"{name}, {family}, before", client, False)
             self._cases.one(f"{name}, {family}, reported", report, client)
             self.both(f"{name}, {family}, reported", client, True)
-            self._site.dracd.logged(f"ended {client.replace('.', '[.]')} ")
+        for family, client in clients.items():
+            self._cases.one(f"{name}, {family}, ended", self._site.dracd.logged, f"ended {re.escape(client)} ")
             self.both(f"{name}, {family}, over", client, False)
 
     def by_wire(self, client):
@@ -89,11 +91,20 @@ class Reports:
             assert told == ADDED, f"restart {number}: {told}"
         old.close()
 
+    def takes_back(self):
+        """Stopped at any moment, it leaves no entry."""
+        for _ in range(RESTARTS):
+            self.gateway.stop()
+            assert self.rpcbind.knows() == []
+            self.gateway.start()
+        self.is_registered()
+
     def moved(self):
-        """To another port, which rpcbind tells: a connection of libdrac's follows."""
+        """To another port, which rpcbind tells: a connection of libdrac's follows. It was killed, so that its entry is
+        still there."""
         old = rpc.OldClient(self._site.roots, report_socket="")
         assert old.call("conn localhost") == "0 Connect succeeded"
-        self.gateway.stop()
+        self.gateway.kill()
         self._site.dracd.configure(self._site.configuration.replace(f"port = {PORT}", f"port = {PORT + 1}"))
         self.gateway.start()
         wait.until(lambda: ("1", "udp", str(PORT + 1)) in self.rpcbind.knows(), "rpcbind to know the other port")
@@ -126,6 +137,7 @@ def main():
     reports.lease("RPC, with rpcbind", reports.by_wire)
     reports.lease("libdrac, with rpcbind", reports.by_library(report_socket=""))
     cases.one(f"{RESTARTS} restarts of the gateway, one port", reports.restarts)
+    cases.one(f"{RESTARTS} stops of the gateway, no entry", reports.takes_back)
     cases.one("the gateway moves to another port", reports.moved)
     reports.rpcbind.stop()
     return cases.finish(site)

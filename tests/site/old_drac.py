@@ -46,5 +46,6 @@ def put_link(site_roots):
     (_, _, target, new), (_, _, renamed, name) = map(str.split, LINK.splitlines())
     assert new == renamed
     for root in (site_roots.sendmail, site_roots.mail):
+        roots.make_directory(f"{root}/etc/mail")
         os.symlink(target, root + new)
         os.rename(root + new, root + name)

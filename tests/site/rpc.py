@@ -8,7 +8,7 @@ import socket
 import struct
 import subprocess
 
-from tests.site import process, wait
+from tests.site import kernel, process, wait
 
 PROGRAM = 900101
 DEFAULT_PORT = 10901
@@ -24,13 +24,17 @@ class Rpcbind:
 
     def __init__(self, site_roots):
         self._root, self._log = site_roots.mail, f"{site_roots.logs}/rpcbind.log"
+        self._shown_at = f"{site_roots.dracd}/var/run/rpcbind.sock"
         self._process = None
 
     def start(self):
-        """Start, and return when it accepts."""
+        """Start, and return when it accepts; the gateway, which has another root, sees its socket."""
         os.makedirs(f"{self._root}/run/rpcbind", exist_ok=True)
         self._process = process.Process(self.name, self._root, ["/usr/sbin/rpcbind", "-f", "-w"], self._log)
         wait.until(self._accepts, "rpcbind")
+        os.makedirs(os.path.dirname(self._shown_at), exist_ok=True)
+        with open(self._shown_at, "wb"):
+            kernel.bind(f"{self._root}/run/rpcbind.sock", self._shown_at)
 
     def _accepts(self):
         if self._process.ended() is not None:
@@ -47,6 +51,8 @@ class Rpcbind:
     def stop(self):
         """It leaves its registrations behind, as on a host that is shut down."""
         self._process.stop(signal.SIGTERM)
+        kernel.unmount(self._shown_at)
+        os.unlink(self._shown_at)
 
 
 class Gateway:
@@ -119,7 +125,7 @@ class OldClient:
     def __init__(self, site_roots, **settings):
         environment = {f"DRAC_{name.upper()}": str(value) for name, value in settings.items()}
         self._process = subprocess.Popen(
-            ["chroot", site_roots.dracd, f"/build/{OLD_CLIENT}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            ["/usr/sbin/chroot", site_roots.dracd, f"/build/{OLD_CLIENT}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env=environment, text=True, bufsize=1, cwd="/")
 
     def call(self, line):

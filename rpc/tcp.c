@@ -176,6 +176,16 @@ static void add_connection(struct tcp *tcp, int fd, const struct sockaddr *peer)
 
 /* ---- calls ---- */
 
+/* It does not read what it asks for.  The end is read later, and closes it: with a reset,
+ * since the system would keep for minutes what is not read. */
+static void end_abruptly(const struct connection *connection)
+{
+	const struct linger reset = {.l_onoff = 1};
+
+	(void)setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	(void)shutdown(connection->fd, SHUT_RDWR);
+}
+
 /* Called once for each call; the connection may have gone. */
 static void answer_tcp(const struct origin *origin, const struct reply *reply)
 {
@@ -196,8 +206,7 @@ static void answer_tcp(const struct origin *origin, const struct reply *reply)
 	record_mark(reply->length, mark);
 	if (sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) !=
 		(ssize_t)(sizeof(mark) + reply->length))
-		/* it does not read what it asks for; the end is read, and closes it */
-		(void)shutdown(connection->fd, SHUT_RDWR);
+		end_abruptly(connection);
 	if (!connection->is_ended)
 		watch(connection, connection->calls < CALLS_MAX);
 	else if (connection->calls == 0)

@@ -24,7 +24,8 @@ class Rpcbind:
 
     def __init__(self, site_roots):
         self._root, self._log = site_roots.mail, f"{site_roots.logs}/rpcbind.log"
-        self._shown_at = f"{site_roots.dracd}/var/run/rpcbind.sock"
+        # libtirpc says /run or /var/run
+        self._shown_at = [f"{site_roots.dracd}{folder}/rpcbind.sock" for folder in ("/run", "/var/run")]
         self._process = None
 
     def start(self):
@@ -32,9 +33,10 @@ class Rpcbind:
         os.makedirs(f"{self._root}/run/rpcbind", exist_ok=True)
         self._process = process.Process(self.name, self._root, ["/usr/sbin/rpcbind", "-f", "-w"], self._log)
         wait.until(self._accepts, "rpcbind")
-        os.makedirs(os.path.dirname(self._shown_at), exist_ok=True)
-        with open(self._shown_at, "wb"):
-            kernel.bind(f"{self._root}/run/rpcbind.sock", self._shown_at)
+        for name in self._shown_at:
+            os.makedirs(os.path.dirname(name), exist_ok=True)
+            with open(name, "wb"):
+                kernel.bind(f"{self._root}/run/rpcbind.sock", name)
 
     def _accepts(self):
         if self._process.ended() is not None:
@@ -51,8 +53,9 @@ class Rpcbind:
     def stop(self):
         """It leaves its registrations behind, as on a host that is shut down."""
         self._process.stop(signal.SIGTERM)
-        kernel.unmount(self._shown_at)
-        os.unlink(self._shown_at)
+        for name in self._shown_at:
+            kernel.unmount(name)
+            os.unlink(name)
 
 
 class Gateway:

@@ -12,6 +12,11 @@
 
 #define USEC_PER_SEC UINT64_C(1000000)
 
+enum {
+	ADDRESS_WORDS = 4,
+	CHAIN_BITS_MIN = 6,
+};
+
 struct entry {
 	struct in6_addr address;
 	uint64_t end_usec;
@@ -26,19 +31,30 @@ struct quota {
 	struct entry **heap;
 	unsigned heap_room;
 	struct entry **chains;
-	unsigned chain_count; /* a power of 2 */
-	uint64_t key;
+	unsigned chain_bits; /* of the number of chains */
+	uint64_t key[ADDRESS_WORDS];
 	uint64_t credit_usec; /* of the rate: what may be spent at once */
 	uint64_t counted_usec;
 };
+
+/* So that nobody can choose addresses that share a chain. */
+static void choose_key(struct quota *quota)
+{
+	uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
+
+	if (getrandom(quota->key, sizeof(quota->key), GRND_NONBLOCK) ==
+		(ssize_t)sizeof(quota->key))
+		return;
+	for (unsigned i = 0; i < ADDRESS_WORDS; i++)
+		quota->key[i] = odd *= (uintptr_t)quota | 1;
+}
 
 struct quota *quota_new(void)
 {
 	struct quota *quota = calloc(1, sizeof(*quota));
 
-	/* so that nobody can choose addresses that share a chain */
-	if (quota && getrandom(&quota->key, sizeof(quota->key), GRND_NONBLOCK) < 0)
-		quota->key = (uintptr_t)quota;
+	if (quota)
+		choose_key(quota);
 	return quota;
 }
 
@@ -54,16 +70,19 @@ struct quota *quota_free(struct quota *quota)
 	return NULL;
 }
 
+/* The upper bits of a sum of products with a random number for each word: any two
+ * addresses share a chain as seldom as by chance (Dietzfelbinger's multiply-shift).  The
+ * lower bits would not do: they know nothing of the upper bits of a word, which are the
+ * last octets of an address. */
 static struct entry **chain_of(const struct quota *quota, const struct in6_addr *address)
 {
-	uint64_t halves[2], hash = quota->key;
+	uint32_t words[ADDRESS_WORDS];
+	uint64_t hash = 0;
 
-	memcpy(halves, address, sizeof(halves));
-	for (unsigned i = 0; i < 2; i++) {
-		hash = (hash ^ halves[i]) * UINT64_C(0x9e3779b97f4a7c15);
-		hash ^= hash >> 32;
-	}
-	return &quota->chains[hash & (quota->chain_count - 1)];
+	memcpy(words, address, sizeof(words));
+	for (unsigned i = 0; i < ADDRESS_WORDS; i++)
+		hash += quota->key[i] * words[i];
+	return &quota->chains[hash >> (64 - quota->chain_bits)];
 }
 
 static struct entry *find(const struct quota *quota, const struct in6_addr *address)
@@ -182,17 +201,17 @@ static void remove_ended(struct quota *quota, uint64_t now_usec)
 
 int quota_set_limits(struct quota *quota, unsigned max_leases, unsigned max_rate)
 {
-	unsigned chain_count = 64;
+	unsigned chain_bits = CHAIN_BITS_MIN;
 	struct entry **chains;
 
-	while (chain_count < max_leases)
-		chain_count *= 2;
-	chains = calloc(chain_count, sizeof(struct entry *));
+	while (chain_bits < 31 && 1U << chain_bits < max_leases)
+		chain_bits++;
+	chains = calloc((size_t)1 << chain_bits, sizeof(struct entry *));
 	if (!chains)
 		return -ENOMEM;
 	free(quota->chains);
 	quota->chains = chains;
-	quota->chain_count = chain_count;
+	quota->chain_bits = chain_bits;
 	quota->max_leases = max_leases;
 	quota->max_rate = max_rate;
 	for (unsigned i = 0; i < quota->count; i++) {

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h> /* needs those before it */
 
@@ -119,6 +120,23 @@ static void whatever_order_they_end_in(void **state)
 		refused += !fits;
 	}
 	assert_in_range(refused, 1000, 19000);
+	quota_free(quota);
+}
+
+/* A network whose addresses shared a chain would take some seconds. */
+static void neighbours_are_found_as_quickly_as_others(void **state)
+{
+	enum {
+		NEIGHBOURS = 65536
+	};
+	struct quota *quota = new_quota(NEIGHBOURS, 1000000);
+	const clock_t begun = clock();
+
+	(void)state;
+	for (uint32_t i = 0; i < NEIGHBOURS; i++)
+		assert_int_equal(
+			grant(quota, htonl(0xc6120000 + i), SECOND + i), QUOTA_OK);
+	assert_in_range(clock() - begun, 0, 2 * CLOCKS_PER_SEC);
 	quota_free(quota);
 }
 
@@ -269,6 +287,7 @@ int main(void)
 		cmocka_unit_test(so_many_leases_at_a_time),
 		cmocka_unit_test(a_longer_lease_keeps_no_other_in_the_count),
 		cmocka_unit_test(whatever_order_they_end_in),
+		cmocka_unit_test(neighbours_are_found_as_quickly_as_others),
 		cmocka_unit_test(what_is_under_way_counts_until_it_is_refused),
 		cmocka_unit_test(limits_may_change_while_leases_last),
 		cmocka_unit_test(so_many_logins_a_second),

@@ -234,7 +234,7 @@ static int find_by_rpc(struct drac_server *server, int family,
 	/* the last part is for the call itself */
 	long long slice_ms = (settings->deadline_ms - drac_rpc_now_ms()) / (tries + 1);
 	unsigned port = settings->port ? settings->port : DRAC_DEFAULT_PORT;
-	int asked = 0, tried;
+	int asked = 0, tried = 0;
 
 	if (settings->port == 0) {
 		asked = ask_rpcbind(server, &program, slice_ms);

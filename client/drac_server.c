@@ -139,6 +139,17 @@ static void add_address(struct drac_server *server, const struct sockaddr *addre
 	server->is_this_host |= is_of_this_host(ret);
 }
 
+/* Those of a family among what was found. */
+static void add_family(
+	struct drac_server *server, const struct addrinfo *found, int family)
+{
+	for (const struct addrinfo *one = found; one; one = one->ai_next)
+		if (one->ai_family == family)
+			add_address(server, one->ai_addr);
+}
+
+/* IPv4 comes first: DRAC's library knows no other, so what permits a caller in the
+ * dracd.allow of a site is its address of IPv4, and "localhost" is ::1 as well. */
 int drac_server_init(
 	struct drac_server *server, const char *name, char text[static DRAC_TEXT_SIZE])
 {
@@ -158,9 +169,8 @@ int drac_server_init(
 		snprintf(text, DRAC_TEXT_SIZE, "%s: %s", name, gai_strerror(r));
 		return -ENOENT;
 	}
-	for (const struct addrinfo *one = found; one; one = one->ai_next)
-		if (one->ai_family == AF_INET || one->ai_family == AF_INET6)
-			add_address(server, one->ai_addr);
+	add_family(server, found, AF_INET);
+	add_family(server, found, AF_INET6);
 	freeaddrinfo(found);
 	return 0;
 }
@@ -224,7 +234,7 @@ static int find_by_rpc(struct drac_server *server, int family,
 	/* the last part is for the call itself */
 	long long slice_ms = (settings->deadline_ms - drac_rpc_now_ms()) / (tries + 1);
 	unsigned port = settings->port ? settings->port : DRAC_DEFAULT_PORT;
-	int asked = 0, tried;
+	int asked = 0, tried = 0;
 
 	if (settings->port == 0) {
 		asked = ask_rpcbind(server, &program, slice_ms);
@@ -263,7 +273,7 @@ static enum drac_result add_by_rpc(struct drac_server *server,
 
 /* ---- by the report socket ---- */
 
-/* NULL if the library may not report there, or nobody listens: then it is RPC's turn. */
+/* False if the library may not report there, or nobody listens: then it is RPC's turn. */
 static bool is_answered(int outcome, const struct words *words)
 {
 	const char *reason;

@@ -85,8 +85,10 @@ static int authorize(const char *name, const struct drac_address *address, char 
 	struct drac_settings settings;
 	struct drac_server server;
 
-	if (drac_settings_read(&settings, text) < 0 ||
-		drac_server_init(&server, name, text) < 0)
+	/* the look-up of the name is not of the call's own time, which runs from the
+	 * reading of the settings */
+	if (drac_server_init(&server, name, text) < 0 ||
+		drac_settings_read(&settings, text) < 0)
 		return say_result(DRAC_NO_SERVER, text, ret);
 	return say_result(drac_server_add(&server, address, &settings, text), text, ret);
 }
@@ -98,8 +100,8 @@ static int open_connection(
 	struct drac_settings settings;
 	struct drac_server server;
 
-	if (drac_settings_read(&settings, text) < 0 ||
-		drac_server_init(&server, name, text) < 0 ||
+	if (drac_server_init(&server, name, text) < 0 ||
+		drac_settings_read(&settings, text) < 0 ||
 		drac_server_find(&server, family, &settings, text) < 0)
 		return say_result(DRAC_NO_SERVER, text, ret);
 	pthread_mutex_lock(&connection->lock);

@@ -26,12 +26,13 @@ static void keep_file(struct connection *connection, struct msghdr *message)
 
 ssize_t connection_receive(struct connection *connection, char *data, size_t size)
 {
+	const struct protocol *protocol = connection->server->settings.protocol;
 	struct rights rights;
 	struct iovec octets = {data, size};
 	struct msghdr message = {.msg_iov = &octets, .msg_iovlen = 1};
 	ssize_t got;
 
-	if (connection->server->settings.protocol->takes_files) {
+	if (protocol->takes_files && protocol->takes_files(connection)) {
 		message.msg_control = rights.data;
 		message.msg_controllen = sizeof(rights.data);
 	}

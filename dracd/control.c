@@ -416,6 +416,13 @@ static ssize_t consume_control(struct connection *connection, char *data, size_t
 	return taken;
 }
 
+/* From those alone who may give orders: to close a descriptor can take long, and its file
+ * may be of a kind that the peer has chosen for that (fuse(4)). */
+static bool takes_files_control(const struct connection *connection)
+{
+	return may_write(connection_state(connection));
+}
+
 static void drained_control(struct connection *connection)
 {
 	struct session *session = connection_state(connection);
@@ -435,7 +442,7 @@ static void overdue_control(struct connection *connection)
 const struct protocol control_protocol = {
 	.name = "control",
 	.request_max = LINE_SIZE_MAX,
-	.takes_files = true,
+	.takes_files = takes_files_control,
 	.no_room = "ERR reason=busy text=too%20many%20connections\n",
 	.overdue = overdue_control,
 	.opened = open_session,

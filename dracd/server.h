@@ -25,7 +25,9 @@ struct peer {
 struct protocol {
 	const char *name;
 	size_t request_max; /* octets of one request */
-	bool takes_files;   /* a descriptor may come with a request */
+	/* Whether a descriptor may come with a request of this peer.  May be NULL: none.
+	 */
+	bool (*takes_files)(const struct connection *connection);
 
 	/* A connection was accepted; *ret_state is the protocol's own.  A negative errno
 	 * refuses it.  May be NULL. */

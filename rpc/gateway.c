@@ -323,6 +323,8 @@ int gateway_reload(struct gateway *gateway, struct settings *settings)
 	}
 	allow_done(&gateway->allow);
 	gateway->allow = allow;
+	/* what is kept is what is in force */
+	settings_swap_start(settings, &gateway->settings);
 	settings_done(&gateway->settings);
 	gateway->settings = *settings;
 	*settings = (struct settings){0};

@@ -178,3 +178,21 @@ bool settings_same_start(const struct settings *a, const struct settings *b)
 	       memcmp(a->listen.items, b->listen.items,
 		       a->listen.count * sizeof(*a->listen.items)) == 0;
 }
+
+static void take_start(struct settings *settings, const struct settings *from)
+{
+	settings->listen = from->listen;
+	settings->port = from->port;
+	settings->udp = from->udp;
+	settings->rpcbind = from->rpcbind;
+	settings->max_connections = from->max_connections;
+	settings->report_socket = from->report_socket;
+}
+
+void settings_swap_start(struct settings *a, struct settings *b)
+{
+	const struct settings before = *a;
+
+	take_start(a, b);
+	take_start(b, &before);
+}

@@ -65,4 +65,7 @@ void settings_done(struct settings *settings);
 /* True if both agree in what takes effect at a start only. */
 bool settings_same_start(const struct settings *a, const struct settings *b);
 
+/* Exchanges that between them. */
+void settings_swap_start(struct settings *a, struct settings *b);
+
 #endif

@@ -283,25 +283,27 @@ static void refuse_one(struct tcp *tcp, int listener)
 	tcp->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+/* Takes one that was accepted, if there is room or can be made. */
+static void take_one(struct tcp *tcp, int fd, const struct sockaddr *peer)
+{
+	if (tcp->count >= tcp->connections_max && !close_idlest(tcp))
+		close(fd);
+	else
+		add_connection(tcp, fd, peer);
+}
+
 /* Accepts one.  False if there is none. */
 static bool accept_one(struct tcp *tcp, int listener)
 {
 	struct sockaddr_in6 peer = {0};
 	socklen_t size = sizeof(peer);
-	int fd;
-
-	if (tcp->count >= tcp->connections_max && !close_idlest(tcp)) {
-		refuse_one(tcp, listener);
-		return false;
-	}
-	fd = accept4(
+	int fd = accept4(
 		listener, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
 	if (fd >= 0)
-		add_connection(tcp, fd, (const struct sockaddr *)&peer);
-	else if (errno == EMFILE || errno == ENFILE) {
-		if (!close_idlest(tcp))
-			refuse_one(tcp, listener);
-	}
+		take_one(tcp, fd, (const struct sockaddr *)&peer);
+	else if ((errno == EMFILE || errno == ENFILE) && !close_idlest(tcp))
+		refuse_one(tcp, listener);
 	return fd >= 0;
 }
 

@@ -7,8 +7,13 @@
  *     quiet CALL ...         the same without a place for the text
  *     threads N CALL ...     that many at the same time; how often each result came
  *     fork CALL ...          in a child process
+ *     slow MS CALL ...       while each look-up of a name takes so long
+ *
+ * A SERVER of "ADDRESS,ADDRESS" is one whose name is found to have these, in this order.
  */
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -27,7 +32,7 @@ int dracsend6(unsigned char *userip, char **errmsg);
 int dracdisc6(char **errmsg);
 
 enum {
-	WORDS = 4,
+	WORDS = 5,
 	THREADS_MAX = 64,
 	CALLS = 20, /* of each thread */
 };
@@ -38,6 +43,27 @@ int line_init(void);
 int line_init(void)
 {
 	return 42;
+}
+
+static useconds_t look_up_usec;
+
+/* Stands before the C library's, also for the shared library. */
+int getaddrinfo(const char *restrict name, const char *restrict service,
+	const struct addrinfo *restrict hints, struct addrinfo **restrict ret)
+{
+	int (*real)(
+		const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	const char *comma = name ? strchr(name, ',') : NULL;
+	char first[64];
+	int r;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	usleep(look_up_usec);
+	if (!comma)
+		return real(name, service, hints, ret);
+	snprintf(first, sizeof(first), "%.*s", (int)(comma - name), name);
+	r = real(first, service, hints, ret);
+	return r ? r : real(comma + 1, service, hints, &(*ret)->ai_next);
 }
 
 static unsigned char *ipv6_of(const char *text)
@@ -112,6 +138,10 @@ static void run(char **word)
 		run_threads((unsigned)atoi(word[1]), word + 2);
 	} else if (strcmp(word[0], "quiet") == 0) {
 		printf("%d\n", call(word + 1, NULL));
+	} else if (strcmp(word[0], "slow") == 0) {
+		look_up_usec = 1000 * (useconds_t)atoi(word[1]);
+		run(word + 2);
+		look_up_usec = 0;
 	} else if (strcmp(word[0], "fork") == 0) {
 		if (fork() == 0) {
 			run(word + 1);

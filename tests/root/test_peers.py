@@ -2,6 +2,8 @@
 
 Needs root, to be other accounts.
 """
+import os
+import select
 import socket
 import unittest
 
@@ -43,7 +45,7 @@ REPORT = [  # account, what is sent, all that comes back
 WRITES = [order.encode() for order in (
     f"add address={BAD}", f"add address={BAD} ttl_ms=1000", f"revoke address={GOOD}", "revoke user=bob@x.net",
     f"revoke address={GOOD} hold_ms=0", f"unblock address={BAD}", "flush", "reload", "maps rebuild=yes",
-    "add", "revoke", "unblock")]
+    "add", "revoke", "unblock", "import-drac")]
 READS = [b"status", b"list", b"blocks", b"maps", b"list user=bob@x.net", b"check address=" + GOOD.encode()]
 MALFORMED = [b"flush now", b"reload=yes", b"Flush", b"maps rebuild", b"revoke address", b"", b"x\0"]
 
@@ -92,6 +94,20 @@ def talk(path, data):
         return got
 
 
+def leave_file(path):
+    """Whether the descriptor that is handed over with a request is closed while the connection lasts."""
+    reading, writing = os.pipe()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
+        stream.settimeout(PATIENCE)
+        stream.connect(path)
+        socket.send_fds(stream, [b"blocks\n"], [writing])
+        os.close(writing)
+        stream.recv(65536)
+        poll = select.poll()
+        poll.register(reading, select.POLLIN)
+        return bool(poll.poll(1000))
+
+
 class Peers(unittest.TestCase):
     def setUp(self):
         self.dracd = dracd(REPORTER, NOBODY)
@@ -109,6 +125,12 @@ class Peers(unittest.TestCase):
         self.assertEqual(self.dracd.control("blocks"), ["OK count=0"])
         self.assertIn(f"report: uid {STRANGER} ", self.dracd.text())
         print(f"# {len(ROWS)} requests of other accounts")
+
+    def test_files_are_kept_for_those_who_may_give_orders(self):
+        """A descriptor may be one whose end takes long."""
+        for account, is_closed in ((READER, True), (ADMIN, False), (ROOT, False)):
+            with self.subTest(account=account):
+                self.assertEqual(Process(account, leave_file, self.dracd.path("control")).result(), is_closed)
 
 
 if __name__ == "__main__":

@@ -183,6 +183,25 @@ class Library(Case):
         self.assertEqual(client(f"conn {'x' * 300}"), "-1 the server's name is too long")
         self.assertEqual(client("send 203.0.113.9"), NOT_CONNECTED)
 
+    def test_ipv4_is_tried_first(self):
+        """What DRAC's own library calls from, and so what dracd.allow permits."""
+        port = self.gateway.at["udp", 4][1]
+        other = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        self.addCleanup(other.close)
+        other.bind(("::1", port))
+        other.setblocking(False)
+        client = self.remote()
+        for call in ("auth ::1,127.0.0.1 203.0.113.9", "auth6 ::1,127.0.0.1 2001:db8::9"):
+            self.assertEqual(client(call), ADDED)
+        with self.assertRaises(BlockingIOError):
+            other.recv(4096)
+
+    def test_the_look_up_of_a_name_has_time_of_its_own(self):
+        call = f"slow {int(TIME_LIMIT * 1500)}"
+        for client in (self.local(), self.remote()):
+            self.assertEqual(client(f"{call} auth 127.0.0.1 203.0.113.9"), ADDED)
+            self.assertEqual(client(f"{call} conn 127.0.0.1"), CONNECTED)
+
     def test_settings_that_are_wrong(self):
         for name, value, problem in (("timeout_ms", "5s", "no number from 100 to 25000"),
                                      ("timeout_ms", "99", "no number from 100 to 25000"),

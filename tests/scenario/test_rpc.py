@@ -248,6 +248,27 @@ class Many(Case):
         self.good_call_is_quick(3)
 
 
+class Few(Case):
+    """A limit is a number that may be there, not one that may not be reached."""
+    rpc = "max_connections = 2"
+
+    def test_nobody_is_closed_for_room_that_is_there(self):
+        first, second = self.tcp(4), self.tcp(6)
+        self.assertEqual(second.ask(message(44, 1, 0)), accepted(44, 0))
+        self.assertEqual(first.ask(message(45, 1, 0)), accepted(45, 0))
+        third = self.tcp(4)  # for which there is none: the one whose last call is longest ago goes
+        self.assertEqual(third.ask(message(46, 1, 0)), accepted(46, 0))
+        self.assertTrue(second.is_closed())
+        self.assertEqual(first.ask(message(47, 1, 0)), accepted(47, 0))
+
+    def test_one_is_served(self):
+        self.gateway.stop()
+        self.dracd.write_config(self.section("max_connections = 1"))
+        self.gateway.start()
+        for _ in range(3):
+            self.assertEqual(self.tcp().ask(message(48, 1, 0)), accepted(48, 0))
+
+
 class Core(Case):
     """dracd down, hung, and back."""
 

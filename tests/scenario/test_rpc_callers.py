@@ -74,6 +74,12 @@ class Callers(Case):
         self.assertIn("no such option 'calers'", self.gateway.text())
         self.assertEqual(self.statuses(), [SUCCESS, PERM])
 
+    def test_what_takes_a_restart_is_told_as_long_as_it_is_not_in_force(self):
+        told = "take effect at a restart"
+        for more, times in (("", 0), ("max_connections = 7", 1), ("max_connections = 7", 2), ("", 2)):
+            self.set("", more)
+            self.assertEqual(self.gateway.text().count(told), times, more)
+
     def test_dracd_reads_nothing_of_the_section(self):
         self.dracd.write_config("rpc { port = all no_such_option = 5 }\n")
         self.assertTrue(self.dracd.control("reload")[-1].startswith("OK"))

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h> /* needs those before it */
 
@@ -30,16 +31,23 @@ static struct quota *new_quota(unsigned max_leases, unsigned max_rate)
 	return quota;
 }
 
-/* A login of that address that lasts a minute, if it may be made. */
-static enum quota_answer grant(struct quota *quota, uint32_t number, uint64_t now)
+/* A login of that address whose lease lasts so long, if it may be made. */
+static enum quota_answer grant_for(
+	struct quota *quota, uint32_t number, uint64_t now, uint64_t left)
 {
 	struct in6_addr address = address_of(number);
 	bool is_new;
 	enum quota_answer answer = quota_take(quota, &address, now, &is_new);
 
 	if (answer == QUOTA_OK)
-		quota_settle(quota, &address, is_new, now, 60 * SECOND);
+		quota_settle(quota, &address, is_new, now, left);
 	return answer;
+}
+
+/* A minute. */
+static enum quota_answer grant(struct quota *quota, uint32_t number, uint64_t now)
+{
+	return grant_for(quota, number, now, 60 * SECOND);
 }
 
 static void so_many_leases_at_a_time(void **state)
@@ -61,6 +69,74 @@ static void so_many_leases_at_a_time(void **state)
 	for (uint32_t i = 2000; i < 3000; i++)
 		assert_int_equal(grant(quota, i, 200 * SECOND), QUOTA_OK);
 	assert_int_equal(grant(quota, 0, 200 * SECOND), QUOTA_LEASES);
+	quota_free(quota);
+}
+
+static void a_longer_lease_keeps_no_other_in_the_count(void **state)
+{
+	struct quota *quota = new_quota(3, 1000000);
+
+	(void)state;
+	/* an administrator's, of a day; it was reported first */
+	assert_int_equal(grant_for(quota, 1, SECOND, 86400 * SECOND), QUOTA_OK);
+	assert_int_equal(grant(quota, 2, SECOND), QUOTA_OK);
+	assert_int_equal(grant(quota, 3, 2 * SECOND), QUOTA_OK);
+	assert_int_equal(grant(quota, 4, 61 * SECOND - 1), QUOTA_LEASES);
+	assert_int_equal(grant(quota, 4, 61 * SECOND), QUOTA_OK);
+	assert_int_equal(grant(quota, 5, 61 * SECOND), QUOTA_LEASES);
+	/* it is cut, as by a revocation and a new login */
+	assert_int_equal(grant_for(quota, 1, 61 * SECOND, SECOND / 2), QUOTA_OK);
+	assert_int_equal(grant(quota, 5, 62 * SECOND - 1), QUOTA_OK);
+	assert_int_equal(grant(quota, 6, 62 * SECOND - 1), QUOTA_LEASES);
+	quota_free(quota);
+}
+
+/* Against a count by looking at all. */
+static void whatever_order_they_end_in(void **state)
+{
+	enum {
+		ADDRESSES = 300,
+		LIMIT = 100
+	};
+	struct quota *quota = new_quota(LIMIT, 1000000);
+	uint64_t ends[ADDRESSES] = {0}, now = SECOND;
+	unsigned refused = 0;
+
+	(void)state;
+	srand(5);
+	for (unsigned step = 0; step < 20000; step++) {
+		unsigned number = (unsigned)rand() % ADDRESSES, count = 0;
+		uint64_t left = 1 + (uint64_t)rand() % 300000;
+		bool fits;
+
+		now += (uint64_t)rand() % 2000;
+		for (unsigned i = 0; i < ADDRESSES; i++)
+			count += ends[i] > now;
+		fits = ends[number] > now || count < LIMIT;
+		assert_int_equal(grant_for(quota, number, now, left),
+			fits ? QUOTA_OK : QUOTA_LEASES);
+		if (fits)
+			ends[number] = now + left;
+		refused += !fits;
+	}
+	assert_in_range(refused, 1000, 19000);
+	quota_free(quota);
+}
+
+/* A network whose addresses shared a chain would take some seconds. */
+static void neighbours_are_found_as_quickly_as_others(void **state)
+{
+	enum {
+		NEIGHBOURS = 65536
+	};
+	struct quota *quota = new_quota(NEIGHBOURS, 1000000);
+	const clock_t begun = clock();
+
+	(void)state;
+	for (uint32_t i = 0; i < NEIGHBOURS; i++)
+		assert_int_equal(
+			grant(quota, htonl(0xc6120000 + i), SECOND + i), QUOTA_OK);
+	assert_in_range(clock() - begun, 0, 2 * CLOCKS_PER_SEC);
 	quota_free(quota);
 }
 
@@ -209,6 +285,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(so_many_leases_at_a_time),
+		cmocka_unit_test(a_longer_lease_keeps_no_other_in_the_count),
+		cmocka_unit_test(whatever_order_they_end_in),
+		cmocka_unit_test(neighbours_are_found_as_quickly_as_others),
 		cmocka_unit_test(what_is_under_way_counts_until_it_is_refused),
 		cmocka_unit_test(limits_may_change_while_leases_last),
 		cmocka_unit_test(so_many_logins_a_second),

@@ -122,6 +122,7 @@ def main():
         cases.skip("DRAC's protocol before a map for DRAC: this Postfix has no btree")
         return 0
     site.dracd.start()
+    old_drac.put_database(site.roots, {})
     old_drac.put_link(site.roots)
     site.start(site.postfix, old)
     reports = Reports(site, cases)

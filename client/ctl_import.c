@@ -86,6 +86,9 @@ static int open_copy(const char *path, int *ret)
 		close(file);
 	if (r == -EINVAL)
 		fprintf(stderr, "dracctl: %s: not a regular file\n", path);
+	else if (r == -EFBIG)
+		fprintf(stderr, "dracctl: %s: the file has more than %d MiB\n", path,
+			SIZE_MAX_OCTETS >> 20);
 	else if (r < 0)
 		fprintf(stderr, "dracctl: %s: %s\n", path, strerror(-r));
 	return r < 0 ? CTL_USAGE : 0;

@@ -45,7 +45,8 @@ static const char *judge(const struct fields *fields, const struct allow_rule *r
 	if (!inet_aton(fields->address, &unused))
 		return "the second field is no IPv4 address; the line permits nobody";
 	if (rule->address & ~rule->mask)
-		return "host bits are set in the second field; the line permits nobody";
+		return "host bits are set in the second field (the netmask comes first); "
+		       "the line permits nobody";
 	if (!inet_aton(fields->mask, &unused))
 		return "the first field is no netmask; read as 255.255.255.255";
 	return NULL;

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/allow.h"
 #include "rpc/duplicates.h"
 #include "rpc/log.h"
 #include "rpc/quota.h"
@@ -46,7 +45,7 @@ static void tell_line(unsigned line, const char *problem, void *context)
 	log_message(LOG_WARNING, "%s:%u: %s", (const char *)context, line, problem);
 }
 
-static int load_allow(
+int gateway_load_allow(
 	const struct settings *settings, const struct prefix_list *own, struct allow *ret)
 {
 	int r = allow_load(
@@ -280,7 +279,7 @@ static int start(struct gateway *gateway)
 		return -ENOMEM;
 	r = quota_set_limits(gateway->quota, settings->max_leases, settings->max_rate);
 	if (r == 0)
-		r = load_allow(settings, gateway->own, &gateway->allow);
+		r = gateway_load_allow(settings, gateway->own, &gateway->allow);
 	if (r == 0)
 		r = reports_new(
 			gateway->event, settings->report_socket, &gateway->reports);
@@ -312,7 +311,7 @@ int gateway_new(sd_event *event, struct settings *settings, const struct prefix_
 int gateway_reload(struct gateway *gateway, struct settings *settings)
 {
 	struct allow allow;
-	int r = load_allow(settings, gateway->own, &allow);
+	int r = gateway_load_allow(settings, gateway->own, &allow);
 
 	if (r < 0)
 		return r;

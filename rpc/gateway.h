@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <systemd/sd-event.h>
 
+#include "rpc/allow.h"
 #include "rpc/call.h"
 #include "rpc/prefix.h"
 #include "rpc/settings.h"
@@ -44,6 +45,11 @@ struct origin {
 };
 
 struct gateway;
+
+/* Reads the file of callers, and logs what is to be known of it.  0 or a negative errno.
+ */
+int gateway_load_allow(const struct settings *settings, const struct prefix_list *own,
+	struct allow *ret) __attribute__((warn_unused_result));
 
 /* Takes the settings over, also when it fails.  own: see allow.h; borrowed. */
 int gateway_new(sd_event *event, struct settings *settings, const struct prefix_list *own,

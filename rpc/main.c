@@ -94,11 +94,6 @@ static int load_settings(const char *file, struct settings *ret)
 	return r < 0 && r != -EINVAL ? log_errno(LOG_ERR, r, "cannot read %s", file) : r;
 }
 
-static void tell_line(unsigned line, const char *problem, void *context)
-{
-	log_message(LOG_WARNING, "%s:%u: %s", (const char *)context, line, problem);
-}
-
 /* What "drac-rpcd -t" says of the file of callers does not decide its exit status: a line
  * that is of no use is none to DRAC either. */
 static int check_only(const struct arguments *arguments)
@@ -110,13 +105,11 @@ static int check_only(const struct arguments *arguments)
 
 	if (load_settings(arguments->config_file, &settings) < 0)
 		return EXIT_FAILURE;
-	r = allow_load(settings.allow_file, &own, &allow, tell_line, settings.allow_file);
-	if (r < 0)
-		log_errno(LOG_ERR, r, "cannot read %s", settings.allow_file);
-	else
+	r = gateway_load_allow(&settings, &own, &allow);
+	if (r == 0) {
 		printf("%s: no errors\n", arguments->config_file);
-	if (r == 0)
 		allow_done(&allow);
+	}
 	settings_done(&settings);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -118,6 +118,10 @@ static pid_t start_child(const struct listen_sockets *sockets)
 		return pid < 0 ? -errno : pid;
 	/* A gateway that is killed and started again needs its addresses at once. */
 	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+	/* systemd tells each process of a service to end, and a terminal each of a job;
+	 * alarm() is the end of this one. */
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)alarm(CHILD_SECONDS);
@@ -136,8 +140,8 @@ static void say(struct rpcbind *rpcbind, int status)
 			"rpcbind is not there; only clients that know the port find this gateway");
 	else if (status == EXIT_FOREIGN)
 		log_message(LOG_WARNING,
-			"rpcbind does not register this gateway: see \"rpcinfo -p\" for another entry of program %d, and \"rpcinfo -d\" to delete it",
-			DRAC_PROGRAM);
+			"rpcbind does not register this gateway: another program's entry, such as rpc.dracd leaves behind, is in the way; see \"rpcinfo -p\", and delete it by \"rpcinfo -d %d 1\" and \"rpcinfo -d %d 2\" (tried again every %d min)",
+			DRAC_PROGRAM, DRAC_PROGRAM, RPCBIND_MINUTES);
 	else
 		log_message(LOG_WARNING, "rpcbind does not answer");
 }

@@ -266,7 +266,7 @@ int settings_load(
 
 	parse_defaults(&loader);
 	r = parse_files(&loader);
-	if (r == 0 && settings.listen.count == 0)
+	if (r == 0 && !loader.failed && settings.listen.count == 0)
 		problem(&loader, "%s: listen is empty", file);
 	if (r == 0 && loader.failed)
 		r = -EINVAL;

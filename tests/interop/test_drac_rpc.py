@@ -93,10 +93,26 @@ class Reports:
 
     def takes_back(self):
         """Stopped at any moment, it leaves no entry."""
-        for _ in range(RESTARTS):
-            self.gateway.stop()
-            assert self.rpcbind.knows() == []
+        for number in range(RESTARTS):
+            if number % 2:
+                self.gateway.stop()
+            else:
+                self.gateway.stop_all()
+            assert self.rpcbind.knows() == [], f"stop {number}"
             self.gateway.start()
+        self.is_registered()
+
+    def foreign(self):
+        """rpc.dracd leaves its entries behind, which only root may delete: that is told, and how."""
+        self.gateway.stop()
+        self.rpcbind.left_by_root(794)
+        self.gateway.start()
+        wait.until(lambda: "rpcbind does not register this gateway" in self.gateway.log(), "the gateway to tell it")
+        assert '"rpcinfo -d 900101 1"' in self.gateway.log(), self.gateway.log()
+        assert ("1", "udp", "794") in self.rpcbind.knows(), self.rpcbind.knows()
+        self.rpcbind.forget()
+        self.gateway.stop()
+        self.gateway.start()
         self.is_registered()
 
     def moved(self):
@@ -122,6 +138,7 @@ def main():
         cases.skip("DRAC's protocol before a map for DRAC: this Postfix has no btree")
         return 0
     site.dracd.start()
+    old_drac.put_database(site.roots, {})
     old_drac.put_link(site.roots)
     site.start(site.postfix, old)
     reports = Reports(site, cases)
@@ -138,6 +155,7 @@ def main():
     reports.lease("libdrac, with rpcbind", reports.by_library(report_socket=""))
     cases.one(f"{RESTARTS} restarts of the gateway, one port", reports.restarts)
     cases.one(f"{RESTARTS} stops of the gateway, no entry", reports.takes_back)
+    cases.one("the entries of rpc.dracd are in the way", reports.foreign)
     cases.one("the gateway moves to another port", reports.moved)
     reports.rpcbind.stop()
     return cases.finish(site)

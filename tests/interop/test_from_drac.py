@@ -2,12 +2,13 @@
 touched and which are not restarted, before and after what DRAC has left is imported and its file replaced."""
 
 import os
+import re
 import sys
 import time
 
 from tests.interop import ask
 from tests.interop.cases import Cases
-from tests.site import Site, dialogue, old_drac, postfix, sendmail, wait
+from tests.site import Site, dialogue, old_drac, postfix, process, sendmail, wait
 from tests.site import site as sites
 
 LONGEST = 3600
@@ -82,6 +83,17 @@ class Move:
         for mta in PORTS:
             self._cases.one(f"a stranger, local mail: {mta}", self._local, mta)
 
+    def asked(self):
+        """The commands with which the README tells to test it."""
+        client = "203.0.113.30"
+        status, output = self._site.dracd.control("add", client, "--time", "5min")
+        assert status == 0, output
+        told = process.must_run(self._site.roots.mail, ["/usr/sbin/postmap", "-q", client, f"btree:{old_drac.FILE}"])
+        assert re.fullmatch(r"\d{10}\n", told), told
+        told = process.must_run(self._site.roots.sendmail, ["/usr/libexec/sendmail/sendmail", "-C", "/etc/mail/old.cf", "-bt"],
+                                f"/map drac {client}\n")
+        assert re.search(rf"map_lookup: drac \({client}\) returns \d{{10}} \(0\)", told), told
+
     def _local(self, mta):
         reply = reply_of(self._site, mta, "203.0.113.9", sites.LOCAL)
         assert reply[0] == 250, f"{mta}: {reply}"
@@ -113,6 +125,13 @@ class Move:
         self._site.dracd.start()
         self.both("and there again", LEFT["IPv6"], True)
 
+    def undone(self):
+        """DRAC's own file again, in which nobody's time is looked at."""
+        self._site.dracd.stop()
+        old_drac.put_back(self._site.roots)
+        self.both("undone, DRAC's own file", OVER, True)
+        self.both("undone, a stranger", "203.0.113.9", False)
+
 
 def main():
     """One site, without Dovecot."""
@@ -129,10 +148,12 @@ def main():
     move.before()
     cases.one("import, and a link in the place of the file", move.moves)
     move.after()
+    cases.one("the test of the README", move.asked)
     move.login("IPv4", "203.0.113.20")
     move.login("IPv6", "2001:db8:1:2:3:4:5:20")
     move.revoked()
     move.killed()
+    move.undone()
     return cases.finish(site)
 
 

@@ -177,7 +177,7 @@ class BadFiles(Import):
             self.fails(path, 1, "not a btree or hash file of Berkeley DB 2 or later")
         with open(path, "wb") as file:
             file.truncate((256 << 20) + 1)
-        self.fails(path, 2, "File too large")
+        self.fails(path, 2, "the file has more than 256 MiB")
         os.unlink(path)
         os.mkfifo(path)
         self.assertTrue(stat.S_ISFIFO(os.stat(path).st_mode))

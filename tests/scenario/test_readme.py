@@ -1,5 +1,7 @@
 """The recipes of the README and of drac-postlogin(8) are those that the interop tests run, to the letter."""
 
+import re
+import subprocess
 import unittest
 
 import dracctl_box
@@ -45,6 +47,17 @@ class Recipes(unittest.TestCase):
     def test_from_drac(self):
         self._has("\n" + old_drac.MAP)
         self._has("\n" + old_drac.LINK)
+        self._has("\n" + old_drac.UNDO)
+        for line in old_drac.FORGET.splitlines():
+            self._has(line)
+
+    def test_packages(self):
+        """What tests/packages installs to build with, but for what the tests alone need."""
+        wanted = subprocess.run(["tests/packages", "list"], stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout
+        told = re.search(r"^apt-get install (.*)$", self.readme, re.MULTILINE)[1].split()
+        for name in wanted.split():
+            if name in ("gcc", "pkg-config", "rpcsvc-proto") or (name.startswith("lib") and name.endswith("-dev")):
+                self.assertTrue(name in told or name in ("libc6-dev", "libcmocka-dev"), name)
 
     def test_maps(self):
         for line in (site.LOOKUPS_AND_MAPS + site.EXIM).splitlines():

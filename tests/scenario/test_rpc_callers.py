@@ -2,6 +2,7 @@
 import os
 import socket
 import subprocess
+import tempfile
 import unittest
 
 from rpc_box import GATEWAY, PERM, SUCCESS, Case, Tcp, Udp, answered, bound, ipv4, message
@@ -168,7 +169,25 @@ class Options(unittest.TestCase):
 
     def test_the_shipped_file_is_good(self):
         status, text = self.run_it("-t", "-c", os.path.abspath("drac.conf"))
-        self.assertEqual((status, text.splitlines()[-1][-9:]), (0, "no errors"))
+        self.assertEqual((status, "drac.conf: no errors\n" in text), (0, True), text)
+
+    def test_the_file_of_callers_is_checked_too(self):
+        with tempfile.TemporaryDirectory() as directory:
+            config, allow = f"{directory}/drac.conf", f"{directory}/dracd.allow"
+            with open(config, "w", encoding="ascii") as file:
+                file.write(f'rpc {{ allow_file = "{allow}" }}\n')
+            status, text = self.run_it("-t", "-c", config)
+            self.assertEqual((status, "callers on this host may report" in text), (0, True), text)
+            for lines, told in (("", "empty; no caller may report"),
+                                ("127.0.0.1 255.255.255.255\n", ":1: host bits are set in the second field (the netmask comes first)")):
+                with open(allow, "w", encoding="ascii") as file:
+                    file.write(lines)
+                status, text = self.run_it("-t", "-c", config)
+                self.assertEqual((status, told in text, "no errors" in text), (0, True, True), text)
+            os.unlink(allow)
+            os.mkdir(allow)
+            status, text = self.run_it("-t", "-c", config)
+            self.assertEqual((status, f"cannot read {allow}" in text, "no errors" in text), (1, True, False), text)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,12 @@ SENDMAIL_PORT, POSTFIX_PORT = 2516, 2508
 
 # What the README tells.
 MAP = 'map drac { type = btree  keys = drac  path = "/var/lib/dracd/maps/dracd"  value = deadline  page_size = 512 }\n'
+FORGET = """\
+rpcinfo -d 900101 1
+rpcinfo -d 900101 2
+"""
 LINK = """\
+cp -p /etc/mail/dracd.db /etc/mail/dracd.db.old
 ln -s /var/lib/dracd/maps/dracd.db /etc/mail/dracd.db.new
 mv -T /etc/mail/dracd.db.new /etc/mail/dracd.db
 """
@@ -41,11 +46,32 @@ def put_database(site_roots, rows):
         os.chmod(f"{root}{FILE}.db", 0o644)
 
 
-def put_link(site_roots):
-    """What the commands of the README do; the roots have no ln and mv."""
-    (_, _, target, new), (_, _, renamed, name) = map(str.split, LINK.splitlines())
-    assert new == renamed
+UNDO = """\
+mv -T /etc/mail/dracd.db.old /etc/mail/dracd.db
+"""
+
+
+def run(site_roots, commands):
+    """What the commands of the README do; the roots have no cp, ln and mv."""
     for root in (site_roots.sendmail, site_roots.mail):
         roots.make_directory(f"{root}/etc/mail")
-        os.symlink(target, root + new)
-        os.rename(root + new, root + name)
+        for command in commands.splitlines():
+            name, *words = command.split()
+            if (name, words[0]) == ("ln", "-s"):
+                os.symlink(words[1], root + words[2])
+            elif (name, words[0]) == ("cp", "-p"):
+                shutil.copy2(root + words[1], root + words[2])
+            elif (name, words[0]) == ("mv", "-T"):
+                os.rename(root + words[1], root + words[2])
+            else:
+                raise ValueError(command)
+
+
+def put_link(site_roots):
+    """Where DRAC has left a file."""
+    run(site_roots, LINK)
+
+
+def put_back(site_roots):
+    """Its file, as it was."""
+    run(site_roots, UNDO)

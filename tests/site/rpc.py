@@ -8,7 +8,7 @@ import socket
 import struct
 import subprocess
 
-from tests.site import kernel, process, wait
+from tests.site import kernel, old_drac, process, wait
 
 PROGRAM = 900101
 DEFAULT_PORT = 10901
@@ -50,6 +50,23 @@ class Rpcbind:
         rows = [row.split() for row in text.splitlines()]
         return sorted(tuple(row[1:4]) for row in rows if row[0] == str(PROGRAM))
 
+    def left_by_root(self, port):
+        """rpc.dracd's entries, as the library of its time made them: by UDP from a port of root's. It leaves them there."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(_LIMIT)
+            client.bind(("127.0.0.1", port))
+            for version in (1, 2):
+                for protocol in (socket.IPPROTO_UDP, socket.IPPROTO_TCP):
+                    client.sendto(struct.pack(">14I", 1, 0, 2, 100000, 2, 1, 0, 0, 0, 0, PROGRAM, version, protocol, port),
+                                  ("127.0.0.1", 111))
+                    answer = struct.unpack(">7I", client.recv(4096))
+                    assert answer == (1, 1, 0, 0, 0, 0, 1), answer
+
+    def forget(self):
+        """What the README tells to do about them, as root."""
+        for command in old_drac.FORGET.splitlines():
+            process.must_run(self._root, ["/usr/sbin/rpcinfo", *command.split()[1:]])
+
     def stop(self):
         """It leaves its registrations behind, as on a host that is shut down."""
         self._process.stop(signal.SIGTERM)
@@ -85,6 +102,19 @@ class Gateway:
         """An orderly stop."""
         status = self._process.stop(signal.SIGTERM)
         assert status == 0, f"drac-rpcd: exit status {status}:\n{self.log()}"
+
+    def stop_all(self):
+        """As systemd stops a service: its children are told to end, too, also those that it then still makes."""
+        self._process.send(signal.SIGTERM)
+        children = f"/proc/{self._process.pid}/task/{self._process.pid}/children"
+        while self._process.ended() is None:
+            try:
+                with open(children, encoding="ascii") as file:
+                    for child in file.read().split():
+                        os.kill(int(child), signal.SIGTERM)
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+        assert self._process.ended() == 0, self.log()
 
     def kill(self):
         """kill -9."""

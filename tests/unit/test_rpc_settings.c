@@ -200,7 +200,9 @@ static void what_is_wrong_is_told(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		int r = load(world, rows[i].text);
 
-		if (r != -EINVAL || !strstr(world->told, rows[i].told))
+		/* one problem, told once */
+		if (r != -EINVAL || !strstr(world->told, rows[i].told) ||
+			strchr(world->told, '\n')[1] != '\0')
 			fail_msg("%s: %d, \"%s\"", rows[i].text, r, world->told);
 	}
 	unlink(world->file);

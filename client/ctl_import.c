@@ -7,6 +7,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -19,18 +21,31 @@
 
 enum {
 	SIZE_MAX_OCTETS = 256 << 20, /* that dracd takes */
+	LOCK_SECONDS = 5,
 };
 
 /* ---- the copy ---- */
 
-/* DRAC locks the file while it changes it, by the one or the other.  If it cannot be
- * locked, a copy that is not whole is found to be damaged. */
-static void lock_against_writers(int file)
+static void on_alarm(int number)
 {
-	struct flock whole = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+	(void)number;
+}
 
-	(void)flock(file, LOCK_SH);
-	(void)fcntl(file, F_SETLKW, &whole);
+/* DRAC locks the file while it changes it, by the one or the other.  If the file system
+ * has no locks, a copy that is not whole is found to be damaged.  -EBUSY: somebody who
+ * may read the file keeps it locked. */
+static int lock_against_writers(int file)
+{
+	const struct sigaction interrupt = {.sa_handler = on_alarm};
+	struct flock whole = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+	bool is_late;
+
+	(void)sigaction(SIGALRM, &interrupt, NULL);
+	(void)alarm(LOCK_SECONDS);
+	is_late = (flock(file, LOCK_SH) < 0 && errno == EINTR) ||
+		  (fcntl(file, F_SETLKW, &whole) < 0 && errno == EINTR);
+	(void)alarm(0);
+	return is_late ? -EBUSY : 0;
 }
 
 static int copy_octets(int file, off_t size, int copy)
@@ -48,7 +63,7 @@ static int copy_octets(int file, off_t size, int copy)
 	return 0;
 }
 
-/* A sealed copy; -EINVAL: not a file, -EFBIG. */
+/* A sealed copy; -EINVAL: not a file, -EFBIG, -EBUSY: locked. */
 static int copy_file(int file, int *ret)
 {
 	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
@@ -64,8 +79,9 @@ static int copy_file(int file, int *ret)
 	copy = memfd_create("drac", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (copy < 0)
 		return -errno;
-	lock_against_writers(file);
-	r = copy_octets(file, status.st_size, copy);
+	r = lock_against_writers(file);
+	if (r == 0)
+		r = copy_octets(file, status.st_size, copy);
 	if (r == 0 && fcntl(copy, F_ADD_SEALS, seals) < 0)
 		r = -errno;
 	if (r < 0)
@@ -89,6 +105,10 @@ static int open_copy(const char *path, int *ret)
 	else if (r == -EFBIG)
 		fprintf(stderr, "dracctl: %s: the file has more than %d MiB\n", path,
 			SIZE_MAX_OCTETS >> 20);
+	else if (r == -EBUSY)
+		fprintf(stderr,
+			"dracctl: %s: another program keeps it locked; stop that, or import a copy\n",
+			path);
 	else if (r < 0)
 		fprintf(stderr, "dracctl: %s: %s\n", path, strerror(-r));
 	return r < 0 ? CTL_USAGE : 0;

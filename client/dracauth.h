@@ -5,7 +5,8 @@
  * The eight calls are those of DRAC 1.12, with the same arguments and results; the shared
  * library has the same name, so programs that are linked to that one need no change.
  *
- * All may be called from several threads at the same time, and after fork().
+ * All may be called from several threads at the same time, and in a child after the
+ * fork() of a process with one thread.
  *
  * Results: 0 success; -1 no server found, or not connected; -2 the server has not
  * answered; 1 the server does not permit it; 2 it could not store the address; 3 its

@@ -19,7 +19,7 @@ struct rpcbind;
 int rpcbind_new(sd_event *event, const struct listen_sockets *sockets,
 	struct rpcbind **ret) __attribute__((warn_unused_result));
 
-/* Takes the registration back, in a few seconds at most.  NULL is a no-op.  Returns NULL.
+/* Takes the registration back, in ten seconds at most.  NULL is a no-op.  Returns NULL.
  */
 struct rpcbind *rpcbind_free(struct rpcbind *rpcbind);
 

@@ -1,10 +1,13 @@
 /* Each change is one child process with a time limit. */
 #include "rpc/rpcbind.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +20,7 @@
 enum {
 	CHILD_SECONDS = 5,
 	RPCBIND_MINUTES = 5,
+	RPCBIND_PORT = 111, /* RFC 1833 */
 };
 
 enum exit_status {
@@ -42,7 +46,7 @@ static const char *netid_of(const struct listen_socket *item)
 	return item->is_datagram ? "udp6" : "tcp6";
 }
 
-static bool_t set_entry(
+static bool set_entry(
 	const struct listen_socket *item, rpcvers_t version, struct netconfig *config)
 {
 	union {
@@ -65,7 +69,7 @@ static bool_t set_entry(
 	}
 	address.maxlen = address.len;
 	if (rpcb_set(DRAC_PROGRAM, version, config, &address))
-		return TRUE;
+		return true;
 	/* What is in the way may be of a gateway that was killed and had another port:
 	 * rpcbind deletes it if it is of our account.  With no rpcbind there is nothing
 	 * that either could do. */
@@ -73,10 +77,28 @@ static bool_t set_entry(
 	       rpcb_set(DRAC_PROGRAM, version, config, &address);
 }
 
+/* To be asked after a failure: libtirpc of Debian 13 leaves in rpc_createerr what failed
+ * on the way to an answer, too. */
+static bool is_there(void)
+{
+	const struct sockaddr_in name = {
+		.sin_family = AF_INET,
+		.sin_port = htons(RPCBIND_PORT),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool is =
+		fd >= 0 && connect(fd, (const struct sockaddr *)&name, sizeof(name)) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return is;
+}
+
 /* Of several addresses of one kind the first is registered: rpcbind keeps one. */
 static enum exit_status register_all(const struct listen_sockets *sockets)
 {
-	enum exit_status status = EXIT_DONE;
+	bool is_done = true;
 
 	for (size_t i = 0; i < sockets->count; i++) {
 		const char *netid = netid_of(&sockets->items[i]);
@@ -86,17 +108,14 @@ static enum exit_status register_all(const struct listen_sockets *sockets)
 		for (size_t j = 0; j < i; j++)
 			is_second |= strcmp(netid_of(&sockets->items[j]), netid) == 0;
 		for (rpcvers_t version = DRAC_IPV4; version <= DRAC_IPV6; version++)
-			if (config && !is_second &&
-				!set_entry(&sockets->items[i], version, config))
-				status = rpc_createerr.cf_stat == RPC_SUCCESS
-						 ? EXIT_FOREIGN
-						 : EXIT_NONE;
+			if (config && !is_second)
+				is_done &= set_entry(&sockets->items[i], version, config);
 		if (config)
 			freenetconfigent(config);
-		if (status == EXIT_NONE)
-			break;
 	}
-	return status;
+	if (is_done)
+		return EXIT_DONE;
+	return is_there() ? EXIT_FOREIGN : EXIT_NONE;
 }
 
 static enum exit_status take_back(void)

@@ -73,6 +73,16 @@ class Udp:
         self.send(data)
         return self.receive()
 
+    def ask_again(self, data):
+        """As the protocol has it where datagrams may be dropped: once a second, with the same xid."""
+        for _ in range(PATIENCE):
+            self.send(data)
+            try:
+                return self.receive(1)
+            except TimeoutError:
+                continue
+        raise TimeoutError("no answer")
+
     def close(self):
         self.socket.close()
 

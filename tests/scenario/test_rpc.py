@@ -245,6 +245,8 @@ class Many(Case):
         client = self.udp()
         for number in range(5000):
             client.send(bytes([number & 255]) * (number % 1400))
+        # The system keeps so many, and drops more, what is good too.
+        self.assertEqual(self.udp().ask_again(message(43, 1, 0)), accepted(43, 0))
         self.good_call_is_quick(3)
 
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include <arpa/inet.h>
@@ -148,12 +149,21 @@ static void add_family(
 			add_address(server, one->ai_addr);
 }
 
+/* Looks the name up: getaddrinfo(3).  "localhost", which most programs say, is this host
+ * in a root without /etc/hosts, too (RFC 6761 section 6.3). */
+static int find_addresses(const char *name, struct addrinfo **ret)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
+
+	return strcasecmp(name, "localhost") == 0 ? getaddrinfo(NULL, "0", &hints, ret)
+						  : getaddrinfo(name, NULL, &hints, ret);
+}
+
 /* IPv4 comes first: DRAC's library knows no other, so what permits a caller in the
  * dracd.allow of a site is its address of IPv4, and "localhost" is ::1 as well. */
 int drac_server_init(
 	struct drac_server *server, const char *name, char text[static DRAC_TEXT_SIZE])
 {
-	const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
 	struct addrinfo *found;
 	int r;
 
@@ -164,7 +174,7 @@ int drac_server_init(
 		return -ENOENT;
 	}
 	memcpy(server->name, name, strlen(name) + 1);
-	r = getaddrinfo(name, NULL, &hints, &found);
+	r = find_addresses(name, &found);
 	if (r != 0) {
 		snprintf(text, DRAC_TEXT_SIZE, "%s: %s", name, gai_strerror(r));
 		return -ENOENT;

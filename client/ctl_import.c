@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "client/ctl_command.h"
@@ -37,14 +38,17 @@ static void on_alarm(int number)
 static int lock_against_writers(int file)
 {
 	const struct sigaction interrupt = {.sa_handler = on_alarm};
+	/* again each second: the first may come between the two */
+	const struct itimerval limit = {{.tv_sec = 1}, {.tv_sec = LOCK_SECONDS}};
+	const struct itimerval none = {{0}, {0}};
 	struct flock whole = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
 	bool is_late;
 
 	(void)sigaction(SIGALRM, &interrupt, NULL);
-	(void)alarm(LOCK_SECONDS);
+	(void)setitimer(ITIMER_REAL, &limit, NULL);
 	is_late = (flock(file, LOCK_SH) < 0 && errno == EINTR) ||
 		  (fcntl(file, F_SETLKW, &whole) < 0 && errno == EINTR);
-	(void)alarm(0);
+	(void)setitimer(ITIMER_REAL, &none, NULL);
 	return is_late ? -EBUSY : 0;
 }
 

@@ -50,6 +50,7 @@ const char *ctl_reason_text(const char *reason)
 		{"broadcast", "broadcast address"},
 		{"link_local", "link-local address"},
 		{"own_address", "this host's own address"},
+		{"router", "this host's default router, which forwards logins of others"},
 		{"loopback", "loopback address"},
 		{"private", "private address"},
 		{"shared", "address of a provider's shared range (100.64.0.0/10)"},
@@ -65,6 +66,9 @@ const char *ctl_reason_text(const char *reason)
 		{"client_is_local", "the client is the server itself, or a proxy"},
 		{"max_leases", "max_leases is reached"},
 		{"max_leases_per_user", "max_leases_per_user is reached"},
+		{"max_leases_per_reporter", "max_leases of the reporter is reached"},
+		{"max_rate",
+			"the reporter reports more logins a second than its max_rate"},
 		{"mode", "mode is observe"},
 	};
 

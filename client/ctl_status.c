@@ -66,6 +66,24 @@ static void print_logins(const struct words *words)
 	putchar('\n');
 }
 
+/* One that has limits, and leases: the gateway is not used everywhere. */
+static void print_reporter(const struct words *words)
+{
+	char leases[TEXT_SIZE], limit[TEXT_SIZE], rate[TEXT_SIZE];
+
+	if (ctl_number(words, "leases") == 0)
+		return;
+	printf("reporter  %s %s lease%s", ctl_value(words, "name", "?"),
+		text_count(ctl_number(words, "leases"), leases),
+		ctl_number(words, "leases") == 1 ? "" : "s");
+	if (words_get(words, "limit"))
+		printf("; limit %s", text_count(ctl_number(words, "limit"), limit));
+	if (words_get(words, "max_rate"))
+		printf("; %s logins a second",
+			text_count(ctl_number(words, "max_rate"), rate));
+	putchar('\n');
+}
+
 static void print_lookups(const struct words *words)
 {
 	char asked[TEXT_SIZE], permitted[TEXT_SIZE], window[TEXT_SIZE];
@@ -134,6 +152,7 @@ static const struct section {
 	{"dracd", false, print_dracd},
 	{"leases", false, print_leases},
 	{"logins", false, print_logins},
+	{"reporter", true, print_reporter},
 	{"lookups", false, print_lookups},
 	{"lookup", true, print_lookup},
 	{"map", true, print_map},

@@ -314,8 +314,8 @@ static enum drac_result result_of(int outcome, const struct words *words)
 		return DRAC_ADDED;
 	case REPORT_REFUSED:
 		reason = words_get(words, "reason");
-		return reason && strcmp(reason, "max_leases") == 0 ? DRAC_FAILED
-								   : DRAC_ADDED;
+		return reason && strncmp(reason, "max_", 4) == 0 ? DRAC_FAILED
+								 : DRAC_ADDED;
 	case REPORT_REJECTED:
 		return DRAC_FAILED;
 	default:

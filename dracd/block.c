@@ -212,18 +212,18 @@ int blocks_save(const struct blocks *blocks, int directory, const char *name,
 
 /* What the first line of the file says. */
 struct header {
+	const uint8_t *boot_id; /* of now */
 	bool same_boot;
 	unsigned long long written_usec;
 };
 
-static int parse_header(
-	const struct words *words, const uint8_t boot_id[16], struct header *ret)
+static int parse_header(const struct words *words, struct header *ret)
 {
 	const char *boot = words_get(words, "boot");
 	unsigned long long version;
 	char expected[33];
 
-	format_boot_id(boot_id, expected);
+	format_boot_id(ret->boot_id, expected);
 	if (!words_is(words, 0, "dracd-blocks") || !boot ||
 		words_get_number(words, "version", &version) < 0 || version != 1 ||
 		words_get_number(words, "written_usec", &ret->written_usec) < 0)
@@ -249,6 +249,9 @@ static void rebase_block(
 		return;
 	if (now.wall_usec < header->written_usec || left > whole)
 		left = whole;
+	/* what is whole, too, is by this clock from now on */
+	if (block->since_wall_usec > now.wall_usec)
+		block->since_wall_usec = now.wall_usec;
 	block->until_boot_usec = clock_add(now.boot_usec, left);
 	block->until_wall_usec = clock_add(now.wall_usec, left);
 }
@@ -279,10 +282,9 @@ static int parse_block(const struct words *words, struct block *ret)
 }
 
 /* Parses the lines of the file into blocks, whose items have room for every line. */
-static int parse_file(char *text, const uint8_t boot_id[16], struct moment now,
+static int parse_file(char *text, struct header *header, struct moment now,
 	struct blocks *blocks, unsigned *ret_line)
 {
-	struct header header = {0};
 	unsigned number = 0;
 
 	for (char *next = text; *next;) {
@@ -299,7 +301,7 @@ static int parse_file(char *text, const uint8_t boot_id[16], struct moment now,
 		if (words_parse(line, (size_t)(end - line), &words, &problem) < 0)
 			return -EBADMSG;
 		if (number == 1) {
-			r = parse_header(&words, boot_id, &header);
+			r = parse_header(&words, header);
 			if (r < 0)
 				return r;
 			continue;
@@ -307,8 +309,9 @@ static int parse_file(char *text, const uint8_t boot_id[16], struct moment now,
 		r = parse_block(&words, &block);
 		if (r < 0)
 			return r;
-		rebase_block(&block, &header, now);
-		r = append_block(blocks, &block);
+		rebase_block(&block, header, now);
+		r = block.until_boot_usec > now.boot_usec ? append_block(blocks, &block)
+							  : 0;
 		if (r < 0)
 			return r;
 	}
@@ -320,6 +323,7 @@ int blocks_load(int directory, const char *name, const uint8_t boot_id[16],
 {
 	_cleanup_(unref_blocks) struct blocks *blocks = blocks_new();
 	_cleanup_(free_pointer) char *text = NULL;
+	struct header header = {.boot_id = boot_id};
 	size_t length, lines = 1;
 	int r;
 
@@ -341,9 +345,12 @@ int blocks_load(int directory, const char *name, const uint8_t boot_id[16],
 	blocks->items = calloc(lines, sizeof(*blocks->items));
 	if (!blocks->items)
 		return -ENOMEM;
-	r = parse_file(text, boot_id, now, blocks, ret_line);
+	r = parse_file(text, &header, now, blocks, ret_line);
 	if (r < 0)
 		return r;
+	/* by the clock of this boot from now on: at the next start in it the wall clock
+	 * may be another */
+	r = header.same_boot ? 0 : blocks_save(blocks, directory, name, boot_id, now);
 	*ret = TAKE_PTR(blocks);
-	return 0;
+	return r < 0 ? BLOCKS_UNSAVED : 0;
 }

@@ -63,10 +63,16 @@ const struct block *blocks_find_user(
 /* The earliest end of a block after now (boot clock), UINT64_MAX if there is none. */
 uint64_t blocks_next_end(const struct blocks *blocks, struct moment now);
 
+enum {
+	BLOCKS_UNSAVED = 1
+};
+
 /* Write the set to the file name in directory (temporary file, fsync, rename, fsync of
  * the directory), or read it back.  On another boot, or with a wall clock that has gone
- * backwards, what is left of a block is judged so that it rather stays longer.  A missing
- * file is an empty set.  -EBADMSG: the file is damaged; *ret_line tells where. */
+ * backwards, what is left of a block is judged so that it rather stays longer; the file
+ * is then written anew, and if that fails the result is BLOCKS_UNSAVED.  What is over is
+ * left out.  A missing file is an empty set. -EBADMSG: the file is damaged; *ret_line
+ * tells where. */
 int blocks_save(const struct blocks *blocks, int directory, const char *name,
 	const uint8_t boot_id[16], struct moment now) __attribute__((warn_unused_result));
 int blocks_load(int directory, const char *name, const uint8_t boot_id[16],

@@ -95,6 +95,8 @@ void config_done_section(enum option_scope scope, void *section)
 {
 	if (scope == SCOPE_SERVICE) {
 		free(((struct service_settings *)section)->name);
+	} else if (scope == SCOPE_REPORTER) {
+		free(((struct reporter_settings *)section)->name);
 	} else if (scope == SCOPE_LOOKUP) {
 		free(((struct lookup_settings *)section)->name);
 		free(((struct lookup_settings *)section)->socket.path);
@@ -122,11 +124,14 @@ void config_done(struct config *config)
 	free(config->control.path);
 	for (size_t i = 0; i < config->service_count; i++)
 		config_done_section(SCOPE_SERVICE, &config->services[i]);
+	for (size_t i = 0; i < config->reporter_count; i++)
+		config_done_section(SCOPE_REPORTER, &config->reporter_limits[i]);
 	for (size_t i = 0; i < config->lookup_count; i++)
 		config_done_section(SCOPE_LOOKUP, &config->lookups[i]);
 	for (size_t i = 0; i < config->map_count; i++)
 		config_done_section(SCOPE_MAP, &config->maps[i]);
 	free(config->services);
+	free(config->reporter_limits);
 	free(config->lookups);
 	free(config->maps);
 }
@@ -184,8 +189,12 @@ static bool apply_scope(enum option_scope scope, cfg_t *cfg, void *base,
 		is_bad = !apply_values(option, cfg, field);
 		if (is_bad || cfg_size(cfg, option->name) == 0)
 			problem = apply_fallback(option, field);
+		/* what was good when it was read, and is not now, has not been told, and
+		 * no default may stand in for it */
+		if (is_bad)
+			problem = problems->errors == 0 ? "out of memory" : NULL;
 		good = good && !is_bad && !problem;
-		if (problem && !is_bad)
+		if (problem)
 			problems_add(problems, false, "%s: %s: %s", where, option->name,
 				problem);
 	}
@@ -236,6 +245,10 @@ static int build_config(
 	global_ok = apply_scope(SCOPE_GLOBAL, source->cfg, config, "drac.conf", problems);
 	r = apply_sections(source, SCOPE_SERVICE, sizeof(*config->services),
 		&config->services, &config->service_count, problems);
+	if (r == 0)
+		r = apply_sections(source, SCOPE_REPORTER,
+			sizeof(*config->reporter_limits), &config->reporter_limits,
+			&config->reporter_count, problems);
 	if (r == 0)
 		r = apply_sections(source, SCOPE_LOOKUP, sizeof(*config->lookups),
 			&config->lookups, &config->lookup_count, problems);
@@ -293,22 +306,5 @@ struct config *config_unref(struct config *config)
 		return NULL;
 	config_done(config);
 	free(config);
-	return NULL;
-}
-
-const struct service_settings *config_service(
-	const struct config *config, const char *name)
-{
-	for (size_t i = 0; i < config->service_count; i++)
-		if (strcmp(config->services[i].name, name) == 0)
-			return &config->services[i];
-	return NULL;
-}
-
-const char *config_reporter(const struct config *config, uid_t uid)
-{
-	for (size_t i = 0; i < config->reporters.count; i++)
-		if (config->reporters.items[i].uid == uid)
-			return config->reporters.items[i].name;
 	return NULL;
 }

@@ -53,10 +53,22 @@ struct account_list {
 	struct account *items;
 };
 
+enum {
+	REPORTERS_MAX = 32, /* whose limits and leases can be counted */
+};
+
 struct service_settings {
 	char *name;
 	bool lease;
 	uint64_t lease_time_usec; /* 0: the global one */
+};
+
+/* What one reporter may take; also if it is not an honest one. */
+struct reporter_settings {
+	char *name;
+	unsigned max_leases;          /* whose latest login it reported; 0: no limit */
+	unsigned max_rate;            /* logins and renewals a second; 0: no limit */
+	uint64_t lease_time_max_usec; /* 0: the global one */
 };
 
 struct socket_settings {
@@ -120,12 +132,15 @@ struct config {
 	struct prefix_set deny;
 	struct text_list never_lease_users;
 	struct account_list reporters;
+	uint64_t watchdog_usec; /* 0: none */
 	char *state_directory;
 	struct socket_settings report;
 	struct socket_settings control;
 	gid_t admin_group; /* may use the writing control commands, besides root */
 	size_t service_count;
 	struct service_settings *services;
+	size_t reporter_count;
+	struct reporter_settings *reporter_limits; /* at most REPORTERS_MAX */
 	size_t lookup_count;
 	struct lookup_settings *lookups;
 	size_t map_count;
@@ -160,6 +175,11 @@ const struct service_settings *config_service(
 
 /* The name of the account, if uid may report logins; else NULL. */
 const char *config_reporter(const struct config *config, uid_t uid);
+
+/* The limits of a reporter by its name, which may be cut to REPORTER_SIZE; NULL if it has
+ * none. */
+const struct reporter_settings *config_reporter_limits(
+	const struct config *config, const char *name);
 
 /* True if both say the same in every point, so that what serves one can serve the other.
  */

@@ -91,10 +91,46 @@ static int add_default_lookups(struct config *config, struct problems *problems)
 	return 0;
 }
 
+/* The gateway is the reporter that strangers can speak to.  It has limits of its own, of
+ * half as much: these are for a gateway that is no longer what it was. */
+static int add_default_limits(struct config *config)
+{
+	static const struct reporter_settings defaults = {
+		.max_leases = 20000,
+		.max_rate = 4000,
+	};
+	static const char gateway[] = "drac-rpcd";
+	struct reporter_settings *grown, *limits;
+
+	if (!config_reporter_limits(config, gateway)) {
+		grown = reallocarray(config->reporter_limits, config->reporter_count + 1,
+			sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		config->reporter_limits = grown;
+		grown[config->reporter_count] =
+			(struct reporter_settings){.name = strdup(gateway)};
+		if (!grown[config->reporter_count++].name)
+			return -ENOMEM;
+	}
+	for (size_t i = 0; i < config->reporter_count; i++) {
+		limits = &config->reporter_limits[i];
+		if (strcmp(limits->name, gateway) != 0)
+			continue;
+		if (limits->max_leases == 0)
+			limits->max_leases = defaults.max_leases;
+		if (limits->max_rate == 0)
+			limits->max_rate = defaults.max_rate;
+	}
+	return 0;
+}
+
 int config_add_defaults(struct config *config, struct problems *problems)
 {
 	int r = add_default_services(config);
 
+	if (r == 0)
+		r = add_default_limits(config);
 	return r == 0 ? add_default_lookups(config, problems) : r;
 }
 
@@ -122,7 +158,7 @@ static void check_view(const struct check *check, const struct lookup_settings *
 {
 	const struct text_list *services = &lookup->view.services;
 
-	if (!check->services_known)
+	if (!check->sections_known)
 		return;
 	for (size_t i = 0; i < services->count; i++)
 		if (!config_service(check->config, services->items[i]))
@@ -130,6 +166,37 @@ static void check_view(const struct check *check, const struct lookup_settings *
 				"services: %.100s is no service; to make it one: service %.100s "
 				"{ lease = yes }",
 				services->items[i], services->items[i]);
+}
+
+/* A misspelt name would be no limit. */
+static void check_limits(const struct check *check)
+{
+	const struct account_list *reporters = &check->config->reporters;
+
+	if (!check->sections_known)
+		return;
+	for (size_t i = 0; i < check->config->reporter_count; i++) {
+		const char *name = check->config->reporter_limits[i].name;
+		/* these may be there before their accounts are */
+		bool found =
+			strcmp(name, "drac-rpcd") == 0 || strcmp(name, "drac-login") == 0;
+
+		for (size_t j = 0; j < reporters->count; j++)
+			found = found || strcmp(reporters->items[j].name, name) == 0;
+		if (i == REPORTERS_MAX)
+			config_complain(check, SCOPE_REPORTER, name, false,
+				"so many sections of this kind cannot be; at most %d",
+				REPORTERS_MAX);
+		if (!found)
+			config_complain(check, SCOPE_REPORTER, name, false,
+				"is not among the reporters, where it is to be written the same");
+	}
+}
+
+/* NULL: none; without memory for its text an option may have none, too. */
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
 static void check_lookups(const struct check *check)
@@ -140,8 +207,8 @@ static void check_lookups(const struct check *check)
 		const struct lookup_settings *lookup = &config->lookups[i];
 
 		check_view(check, lookup);
-		if (strcmp(lookup->socket.path, config->report.path) == 0 ||
-			strcmp(lookup->socket.path, config->control.path) == 0)
+		if (same_text(lookup->socket.path, config->report.path) ||
+			same_text(lookup->socket.path, config->control.path))
 			config_complain(check, SCOPE_LOOKUP, lookup->name, false,
 				"path is that of the report or control socket");
 		for (size_t j = 0; j < i; j++)
@@ -160,22 +227,22 @@ void config_check(struct config *config, const struct source *source, bool globa
 		.config = config,
 		.source = source,
 		.problems = problems,
-		.services_known = problems->errors == 0,
+		.sections_known = problems->errors == 0,
 	};
 
 	if (global_ok && config->lease_time_usec > config->lease_time_max_usec)
 		config_complain(&check, SCOPE_GLOBAL, "lease_time", false,
 			"is longer than lease_time_max");
+	if (global_ok && config->watchdog_usec > 0 &&
+		config->watchdog_usec < USEC_PER_SEC)
+		config_complain(&check, SCOPE_GLOBAL, "watchdog", false,
+			"must be 0, for none, or at least 1s");
+	check_limits(&check);
 	check_lookups(&check);
 	config_check_maps(config, &check);
 }
 
 /* ---- differences ---- */
-
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
 
 static bool same_socket(const struct socket_settings *a, const struct socket_settings *b)
 {
@@ -224,6 +291,7 @@ void config_compare(
 	} parts[] = {
 		{old->durability == new->durability, "durability"},
 		{old->max_leases == new->max_leases, "max_leases"},
+		{old->watchdog_usec == new->watchdog_usec, "watchdog"},
 		{same_text(old->state_directory, new->state_directory),
 			"state_directory"},
 		{same_socket(&old->report, &new->report), "report_socket"},

@@ -43,14 +43,14 @@ struct check {
 	const struct config *config;
 	const struct source *source;
 	struct problems *problems;
-	bool services_known; /* those without a section too */
+	bool sections_known; /* those that are there without being written, too */
 };
 
 /* Adds a problem of a global option or a section: "FILE:LINE: KIND NAME: ...". */
 void config_complain(const struct check *check, enum option_scope scope, const char *name,
 	bool is_warning, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* Adds the services and lookups that are there without being written.  Warns of
+/* Adds the services, limits and lookups that are there without being written.  Warns of
  * a lookup that could be offered but for a group.  0 or -ENOMEM. */
 int config_add_defaults(struct config *config, struct problems *problems)
 	__attribute__((warn_unused_result));

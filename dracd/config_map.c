@@ -1,6 +1,7 @@
 /* What must hold between the options of a map: which MTA reads what, and what would break
  * it. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,15 +173,18 @@ static bool is_same(const char *a, const char *b)
 static bool is_own_file(const char *file, const char *state_directory)
 {
 	static const char *const names[] = {"blocks", "lock", "running"};
-	_cleanup_(free_pointer) char *parent = strdup(file);
-	char *slash = parent ? strrchr(parent, '/') : NULL;
+	const char *slash = strrchr(file, '/');
+	char parent[PATH_MAX];
 	bool is_own = false;
+	size_t length;
 
-	if (!slash)
+	if (!slash || slash - file >= PATH_MAX)
 		return false;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		is_own = is_own || strcmp(slash + 1, names[i]) == 0;
-	slash[slash == parent] = '\0';
+	length = slash > file ? (size_t)(slash - file) : 1;
+	memcpy(parent, file, length);
+	parent[length] = '\0';
 	return is_own && is_same(parent, state_directory);
 }
 

@@ -48,30 +48,45 @@ static struct place *find_place(
 	return NULL;
 }
 
+/* One without a file; NULL: out of memory. */
+static struct place *add_place(
+	struct source *source, enum option_scope scope, const char *name)
+{
+	struct place *grown =
+		reallocarray(source->places, source->place_count + 1, sizeof(*grown));
+	char *copy = strdup(name);
+
+	if (grown)
+		source->places = grown;
+	if (!grown || !copy) {
+		free(copy);
+		return NULL;
+	}
+	grown[source->place_count] = (struct place){.scope = scope, .name = copy};
+	return &grown[source->place_count++];
+}
+
 /* Of an option the last place counts, as its value does; of a section its first value,
  * unless another of that name replaces it. */
 static int note_place(
 	struct loader *loader, enum option_scope scope, const char *name, cfg_t *cfg)
 {
 	struct source *source = loader->source;
-	struct place *place = find_place(source, scope, name), *grown;
+	struct place *place = find_place(source, scope, name);
+	char *file;
 
 	if (place && scope != SCOPE_GLOBAL && place->section == cfg)
 		return 0;
-	if (!place) {
-		grown = reallocarray(
-			source->places, source->place_count + 1, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		source->places = grown;
-		place = &grown[source->place_count++];
-		*place = (struct place){.scope = scope, .name = strdup(name)};
-	}
+	if (!place)
+		place = add_place(source, scope, name);
+	file = place ? strdup(loader->file) : NULL;
+	if (!file)
+		return -ENOMEM;
 	free(place->file);
-	place->file = strdup(loader->file);
+	place->file = file;
 	place->line = (unsigned)cfg->line;
 	place->section = cfg;
-	return place->name && place->file ? 0 : -ENOMEM;
+	return 0;
 }
 
 const char *source_place(const struct source *source, enum option_scope scope,
@@ -138,6 +153,7 @@ static const char *check_value(const struct option *option, const char *text)
 	union {
 		struct config config;
 		struct service_settings service;
+		struct reporter_settings reporter;
 		struct lookup_settings lookup;
 		struct map_config map;
 	} scratch = {0};

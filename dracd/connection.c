@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "dracd/abandon.h"
 #include "dracd/server_internal.h"
 
 /* ---- closing ---- */
@@ -39,9 +40,9 @@ void connection_free(struct connection *connection)
 		connection->next->previous = connection->previous;
 	connection_expect_no_more(connection);
 	server_count_out(server, connection->peer.uid);
-	close(connection->fd);
+	abandon_connection(connection->fd);
 	if (connection->file >= 0)
-		close(connection->file);
+		abandon_files(&connection->file, 1);
 	free(connection->in);
 	free(connection->out);
 	free(connection);
@@ -281,7 +282,7 @@ static void read_input(struct connection *connection)
 	ssize_t got = connection_receive(connection, scratch + length, READ_SIZE);
 
 	if (got < 0) {
-		if (errno != EAGAIN && errno != EINTR)
+		if (got != -EAGAIN && got != -EINTR)
 			close_connection(connection);
 		return;
 	}
@@ -389,7 +390,7 @@ static void refuse(const struct protocol *protocol, int fd)
 	if (protocol->no_room)
 		(void)!send(fd, protocol->no_room, strlen(protocol->no_room),
 			MSG_NOSIGNAL | MSG_DONTWAIT);
-	close(fd);
+	abandon_connection(fd);
 }
 
 /* A connection that is counted, watched, and listed. */

@@ -1,44 +1,34 @@
 /* Octets of a connection, and the descriptor that may come with them: unix(7),
  * SCM_RIGHTS. */
-#include <string.h>
+#include <errno.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
+#include "dracd/abandon.h"
 #include "dracd/server_internal.h"
 
-/* Room for one: the kernel gives us no others. */
-struct rights {
-	_Alignas(struct cmsghdr) char data[CMSG_LEN(sizeof(int))];
-};
-
-static void keep_file(struct connection *connection, struct msghdr *message)
+/* A protocol that takes files takes one.  -EBADMSG: they came unasked. */
+static int take_files(struct connection *connection, const int *files, size_t count)
 {
-	const struct cmsghdr *header = CMSG_FIRSTHDR(message);
+	const struct protocol *protocol = connection->server->settings.protocol;
 
-	if (!header || header->cmsg_level != SOL_SOCKET ||
-		header->cmsg_type != SCM_RIGHTS ||
-		header->cmsg_len < CMSG_LEN(sizeof(connection->file)))
-		return;
-	if (connection->file >= 0)
-		close(connection->file);
-	memcpy(&connection->file, CMSG_DATA(header), sizeof(connection->file));
+	if (count == 1 && connection->file < 0 && protocol->takes_files &&
+		protocol->takes_files(connection)) {
+		connection->file = files[0];
+		return 0;
+	}
+	abandon_files(files, count);
+	server_say_files(connection->server, connection->peer.uid);
+	return -EBADMSG;
 }
 
 ssize_t connection_receive(struct connection *connection, char *data, size_t size)
 {
-	const struct protocol *protocol = connection->server->settings.protocol;
-	struct rights rights;
-	struct iovec octets = {data, size};
-	struct msghdr message = {.msg_iov = &octets, .msg_iovlen = 1};
-	ssize_t got;
+	int files[FILES_MAX];
+	size_t count;
+	ssize_t got = receive_with_files(connection->fd, data, size, files, &count);
 
-	if (protocol->takes_files && protocol->takes_files(connection)) {
-		message.msg_control = rights.data;
-		message.msg_controllen = sizeof(rights.data);
-	}
-	got = recvmsg(connection->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (got >= 0 && message.msg_controllen > 0)
-		keep_file(connection, &message);
+	if (count > 0 && take_files(connection, files, count) < 0)
+		return -EBADMSG;
 	return got;
 }
 

@@ -80,6 +80,28 @@ static void send_leases(struct session *session)
 	control_send(session, &line);
 }
 
+/* Of those that have a limit. */
+static void send_reporters(struct session *session)
+{
+	const struct core *core = &session->daemon->core;
+	const struct config *config = core->config;
+	struct line line;
+
+	for (size_t i = 0; i < config->reporter_count; i++) {
+		const struct reporter_settings *limits = &config->reporter_limits[i];
+
+		line_init(&line, "reporter");
+		line_add(&line, "name", limits->name);
+		line_add_number(
+			&line, "leases", table_leases_of(&core->state, limits->name));
+		if (limits->max_leases)
+			line_add_number(&line, "limit", limits->max_leases);
+		if (limits->max_rate)
+			line_add_number(&line, "max_rate", limits->max_rate);
+		control_send(session, &line);
+	}
+}
+
 static void send_counters(struct session *session)
 {
 	struct core *core = &session->daemon->core;
@@ -103,6 +125,7 @@ static void send_counters(struct session *session)
 			line_add_number(&line, key, sum.refused[reason]);
 	}
 	control_send(session, &line);
+	send_reporters(session);
 	line_init(&line, "lookups");
 	line_add_number(&line, "window_ms", window);
 	line_add_number(&line, "asked", sum.asked);

@@ -10,6 +10,7 @@
 #include "dracd/core_internal.h"
 #include "dracd/log.h"
 #include "dracd/own_address.h"
+#include "dracd/router.h"
 
 #define TIDY_USEC (60 * USEC_PER_SEC)
 /* Until the next commit of deletes alone, when one was not enough; the store and the disk
@@ -25,6 +26,7 @@ struct rules core_rules(const struct core *core)
 		.config = core->config,
 		.blocks = core->blocks,
 		.own = &core->own,
+		.routers = &core->routers,
 	};
 }
 
@@ -112,15 +114,20 @@ void core_arm_timer(struct core *core)
 
 int core_refresh_own(struct core *core)
 {
-	struct prefix_set own = {0};
-	int r = own_address_read(&own);
+	struct prefix_set own = {0}, routers = {0};
+	int r = own_address_read(core->netlink, &own);
 
+	if (r == 0)
+		r = router_read(core->netlink, &routers);
 	if (r < 0) {
 		prefix_set_done(&own);
+		prefix_set_done(&routers);
 		return r;
 	}
 	prefix_set_done(&core->own);
+	prefix_set_done(&core->routers);
 	core->own = own;
+	core->routers = routers;
 	return 0;
 }
 
@@ -424,6 +431,7 @@ bool core_stop(struct core *core)
 	core->config = config_unref(core->config);
 	core->blocks = blocks_unref(core->blocks);
 	prefix_set_done(&core->own);
+	prefix_set_done(&core->routers);
 	prefix_set_done(&core->shared);
 	return withdrawn;
 }

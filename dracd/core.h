@@ -39,11 +39,21 @@ enum {
 
 struct waiter;
 
+/* How much of its max_rate a reporter has left, and what was refused of late. */
+struct reporter_rate {
+	char name[REPORTER_SIZE]; /* empty: a free place */
+	uint64_t credit_usec;     /* what it may spend at once, at most a second */
+	uint64_t counted_usec;    /* boot clock: when that was counted */
+	uint64_t said_usec;       /* boot clock: when it was logged; 0: never */
+	unsigned refused;         /* since then */
+};
+
 struct core {
 	sd_event *event;
 	struct config *config;
 	struct blocks *blocks;
-	struct prefix_set own;
+	struct prefix_set own, routers;
+	int netlink; /* to read them by; -1: by a socket of its own.  Borrowed. */
 	struct table *table;
 	struct table_reader *reader;
 	struct table_state state;
@@ -68,7 +78,8 @@ struct core {
 		struct core *core); /* once all maps have been published, or tried */
 	/* in core_set_config(), and whenever a map that is gone has been withdrawn */
 	void (*left)(struct core *core);
-	void *daemon; /* of the caller, for these two */
+	void *daemon;                              /* of the caller, for these two */
+	struct reporter_rate rates[REPORTERS_MAX]; /* of reporters that have a max_rate */
 	bool is_ready;
 	size_t leaving;      /* maps that are still to be withdrawn */
 	bool has_failed;     /* the table; dracd is ending */
@@ -87,7 +98,8 @@ void core_await_maps(struct core *core);
  * map is withdrawn. */
 bool core_stop(struct core *core);
 
-/* Reads the addresses of this host again; on an error the old ones stay. */
+/* Reads the addresses of this host, and its routers, again; on an error the old ones
+ * stay. */
 int core_refresh_own(struct core *core);
 
 struct rules core_rules(const struct core *core);

@@ -35,8 +35,11 @@ static void log_end(const struct lease *lease, struct moment now)
 
 	event_init_address(&event, LOG_INFO, "ended", &lease->address);
 	event_add(&event, "reason", "expired");
-	event_add_duration(
-		&event, "after", lease->deadline_wall_usec - lease->granted_wall_usec);
+	/* the wall clock may have been set back since */
+	event_add_duration(&event, "after",
+		lease->deadline_wall_usec > lease->granted_wall_usec
+			? lease->deadline_wall_usec - lease->granted_wall_usec
+			: 0);
 	event_add_number(&event, "logins", lease->logins);
 	if (now.boot_usec - lease->deadline_boot_usec >= LATE_USEC)
 		event_add_time(&event, "at", lease->deadline_wall_usec);

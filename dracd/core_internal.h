@@ -28,6 +28,11 @@ void core_answer(struct request *request);
  * returns. */
 void core_answer_later(struct request *request, const struct outcome *outcome);
 
+/* True if the reporter may report one more login just now; else that is logged, once a
+ * minute. */
+bool core_take_rate(
+	struct core *core, const struct reporter_settings *limits, struct moment now);
+
 /* Answers once all maps have published the table up to sequence, or at the end of the
  * request's budget. */
 void core_wait(struct request *request, uint64_t sequence);

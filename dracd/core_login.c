@@ -70,6 +70,8 @@ static enum reason reason_of(int table_result)
 		return REASON_NO_LEASE;
 	if (table_result == TABLE_FULL)
 		return REASON_MAX_LEASES;
+	if (table_result == TABLE_REPORTER_FULL)
+		return REASON_MAX_LEASES_PER_REPORTER;
 	return table_result == TABLE_USER_FULL ? REASON_MAX_LEASES_PER_USER : REASON_OK;
 }
 
@@ -78,7 +80,9 @@ static void note_refused(struct core *core, const struct login *login, enum reas
 {
 	if (!login->is_renewal)
 		stats_refused(&core->stats, login, reason, now);
-	log_refused(login, reason);
+	/* these are told all together, by core_rate.c */
+	if (reason != REASON_MAX_RATE)
+		log_refused(login, reason);
 }
 
 static void note_granted(const struct request *request, struct counters *counters)
@@ -200,6 +204,8 @@ void core_login(struct core *core, const struct login *login, bool by_admin,
 {
 	struct request *request = core_request_new(core, reply->done, reply->context);
 	struct outcome failed = {.error = -ENOMEM};
+	const struct reporter_settings *limits =
+		by_admin ? NULL : config_reporter_limits(core->config, login->reporter);
 	struct rules rules = core_rules(core);
 	struct store_op *op;
 	enum reason reason;
@@ -211,6 +217,10 @@ void core_login(struct core *core, const struct login *login, bool by_admin,
 	request->early = reply->early;
 	request->login = *login;
 	request->wait_usec = login->wait_usec;
+	if (limits && !core_take_rate(core, limits, request->outcome.time)) {
+		refuse(request, REASON_MAX_RATE, 0);
+		return;
+	}
 	op = store_op_new(STORE_LOGIN, done_login, request);
 	if (!op) {
 		refuse(request, REASON_OK, -ENOMEM);
@@ -219,6 +229,7 @@ void core_login(struct core *core, const struct login *login, bool by_admin,
 	op->time = request->outcome.time;
 	op->login = *login;
 	op->max_per_user = core->config->max_leases_per_user;
+	op->max_of_reporter = limits ? limits->max_leases : 0;
 	reason = guard_judge(&rules, login, by_admin, op->time, &op->address, &op->usec);
 	if (reason != REASON_OK) {
 		store_op_free(op);

@@ -45,24 +45,40 @@ static int take_report_socket(struct daemon *daemon, int fd)
 	return 0;
 }
 
-/* The report socket may come from systemd by its name; any other is a mistake. */
+/* Made outside the sandbox, it tells of the host's addresses inside it. */
+static int take_netlink(struct daemon *daemon, int fd)
+{
+	if (sd_is_socket(fd, AF_NETLINK, SOCK_RAW, -1) <= 0) {
+		log_message(LOG_ERR, "the socket \"addresses\" from systemd is of "
+				     "another kind: ListenNetlink=route");
+		return -EINVAL;
+	}
+	daemon->core.netlink = fd;
+	return 0;
+}
+
+static int take_socket(struct daemon *daemon, const char *name, int fd)
+{
+	if (strcmp(name, "report") == 0)
+		return take_report_socket(daemon, fd);
+	if (strcmp(name, "addresses") == 0)
+		return take_netlink(daemon, fd);
+	log_message(LOG_ERR,
+		"socket \"%s\" from systemd is unknown; name it with "
+		"FileDescriptorName=report",
+		name);
+	return -EINVAL;
+}
+
+/* Some sockets may come from systemd by their names; any other is a mistake. */
 static int take_inherited(struct daemon *daemon)
 {
 	char **names = NULL;
 	int count = sd_listen_fds_with_names(1, &names), r = 0;
 
-	daemon->report_fd = -1;
 	for (int i = 0; i < count; i++) {
-		if (strcmp(names[i], "report") == 0) {
-			if (take_report_socket(daemon, SD_LISTEN_FDS_START + i) < 0)
-				r = -EINVAL;
-		} else {
-			log_message(LOG_ERR,
-				"socket \"%s\" from systemd is unknown; name it with "
-				"FileDescriptorName=report",
-				names[i]);
+		if (take_socket(daemon, names[i], SD_LISTEN_FDS_START + i) < 0)
 			r = -EINVAL;
-		}
 		free(names[i]);
 	}
 	free(names);
@@ -138,8 +154,6 @@ static void notify_reloading(void)
 			(unsigned long long)now.tv_nsec / 1000);
 }
 
-/* The guardian is told of what is new before it is there, and forgets what is gone when
- * it is withdrawn: then the file may be somebody else's. */
 static void on_left(struct core *core)
 {
 	struct daemon *daemon = core->daemon;
@@ -154,7 +168,7 @@ static void on_left(struct core *core)
 		guarded.maps[i] = *publisher_leaving(core->publisher, i);
 	for (size_t i = leaving; i < guarded.map_count; i++)
 		guarded.maps[i] = core->config->maps[i - leaving];
-	guardian_tell(&daemon->guardian, &guarded, GUARDIAN_SET);
+	daemon_publish_only(daemon, &guarded);
 	free(guarded.maps);
 }
 
@@ -167,8 +181,9 @@ static int apply_config(
 
 	if (r < 0)
 		return r;
-	guardian_tell(&daemon->guardian, config, GUARDIAN_ADD);
-	r = core_set_config(&daemon->core, config);
+	r = daemon_publish_also(daemon, config);
+	if (r == 0)
+		r = core_set_config(&daemon->core, config);
 	if (r < 0) {
 		daemon_drop_lookups(daemon, &lookups);
 		on_left(&daemon->core);
@@ -223,22 +238,6 @@ static int on_signal(
 	return 0;
 }
 
-/* It cannot be started again: there are threads by now. */
-static int on_guardian_end(sd_event_source *source, const siginfo_t *info, void *userdata)
-{
-	struct daemon *daemon = userdata;
-
-	(void)source;
-	(void)info;
-	daemon->guardian.pid = 0;
-	close_fd(&daemon->guardian.pipe);
-	daemon->guardian.pipe = -1;
-	log_message(LOG_ERR,
-		"the guardian has ended: if dracd is killed, its maps stay as they are; "
-		"restart dracd");
-	return 0;
-}
-
 static int add_signals(struct daemon *daemon)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
@@ -250,8 +249,7 @@ static int add_signals(struct daemon *daemon)
 		if (r < 0)
 			return r;
 	}
-	return sd_event_add_child(daemon->core.event, NULL, daemon->guardian.pid, WEXITED,
-		on_guardian_end, daemon);
+	return daemon_watch_guardian(daemon);
 }
 
 /* Before the first thread, so that all inherit it and only the loop gets signals.  But
@@ -274,6 +272,9 @@ static int load_blocks(struct daemon *daemon, struct moment now)
 	int r = blocks_load(daemon->directory, BLOCKS_FILE, daemon->boot_id, now,
 		&daemon->core.blocks, &line);
 
+	daemon->core.blocks_unsaved = r == BLOCKS_UNSAVED;
+	if (r == BLOCKS_UNSAVED)
+		return 0; /* tried again within a minute */
 	if (r == -EBADMSG)
 		log_message(LOG_ERR,
 			"%s/%s:%u: damaged; it holds who is shut out, so dracd does not start "
@@ -301,11 +302,8 @@ static int open_state(struct daemon *daemon, struct moment now)
 		log_errno(LOG_ERR, r, "cannot use state_directory %s", path);
 	/* before anything that can fail: a start that fails withdraws what an earlier end
 	 * has left open */
-	if (r == 0) {
-		r = guardian_start(daemon->started, &daemon->guardian);
-		if (r < 0)
-			log_errno(LOG_ERR, r, "cannot start the guardian");
-	}
+	if (r == 0)
+		r = daemon_guard(daemon);
 	if (r == 0)
 		r = load_blocks(daemon, now);
 	if (r == 0)
@@ -346,7 +344,8 @@ int daemon_start(struct daemon *daemon, const char *config_file, struct config *
 	struct moment now = clock_now();
 	int r;
 
-	*daemon = (struct daemon){.directory = -1, .lock = -1, .report_fd = -1};
+	*daemon = (struct daemon){
+		.core.netlink = -1, .directory = -1, .lock = -1, .report_fd = -1};
 	daemon->started = config_ref(config);
 	core->config = config_ref(config);
 	daemon->config_file = config_file;
@@ -387,12 +386,13 @@ void daemon_stop(struct daemon *daemon)
 	daemon_take_lookups(daemon, &(struct lookup_set){0});
 	server_close(daemon->control);
 	server_close(daemon->report);
+	guardian_tell_ending(&daemon->guardian);
 	withdrawn = core_stop(&daemon->core);
 	if (daemon->core.table)
 		r = table_close(daemon->core.table);
 	if (r == 0 && !daemon->core.has_failed)
 		state_mark_clean(daemon->directory);
-	guardian_stop(&daemon->guardian, withdrawn);
+	daemon_unguard(daemon, withdrawn);
 	sd_event_unref(daemon->core.event);
 	config_unref(daemon->started);
 	close_fd(&daemon->directory);

@@ -34,10 +34,13 @@ struct daemon {
 	int directory; /* of the state */
 	int lock;      /* of the state directory: one dracd at a time */
 	struct guardian guardian;
-	bool is_ready;      /* the maps are published, and the manager has been told */
-	int report_fd;      /* inherited from systemd; -1: none */
-	bool is_importing;  /* one at a time */
-	unsigned end_steps; /* of daemon_end(); 0: it has not begun */
+	struct config *published; /* what the guardian withdraws */
+	struct config *left; /* of it what we have not opened, and could not withdraw;
+				NULL: nothing */
+	bool is_ready;       /* the maps are published, and the manager has been told */
+	int report_fd;       /* inherited from systemd; -1: none */
+	bool is_importing;   /* one at a time */
+	unsigned end_steps;  /* of daemon_end(); 0: it has not begun */
 	struct server *report;
 	struct server *control;
 	struct lookup_set lookups;

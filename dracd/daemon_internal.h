@@ -4,6 +4,24 @@
 
 #include "dracd/daemon.h"
 
+/* Withdraws what a dracd that died has left open, and starts the guardian; before any
+ * thread.  0, or a negative errno after a message. */
+int daemon_guard(struct daemon *daemon) __attribute__((warn_unused_result));
+
+/* Adds the guardian to the loop, and what tells it that the loop runs. */
+int daemon_watch_guardian(struct daemon *daemon) __attribute__((warn_unused_result));
+
+/* Before the lookups and maps of config are published, besides those that are: 0, or a
+ * negative errno after a message. */
+int daemon_publish_also(struct daemon *daemon, const struct config *config)
+	__attribute__((warn_unused_result));
+
+/* When no others are published any more. */
+void daemon_publish_only(struct daemon *daemon, const struct config *config);
+
+/* Ends the guardian.  If all is withdrawn it has nothing to do; else it withdraws. */
+void daemon_unguard(struct daemon *daemon, bool withdrawn);
+
 /* Opens the report and the control socket.  0, or a negative errno after a message. */
 int daemon_open_sockets(struct daemon *daemon) __attribute__((warn_unused_result));
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -13,7 +14,7 @@ enum {
 	TEMPORARY_SIZE = 64
 };
 
-static int write_whole(int fd, const char *text, size_t length)
+static int write_whole(int fd, const char *text, size_t length, bool is_synced)
 {
 	while (length > 0) {
 		ssize_t written = write(fd, text, length);
@@ -25,7 +26,7 @@ static int write_whole(int fd, const char *text, size_t length)
 		text += written;
 		length -= (size_t)written;
 	}
-	return fsync(fd) < 0 ? -errno : 0;
+	return is_synced && fsync(fd) < 0 ? -errno : 0;
 }
 
 static int format_temporary(const char *name, char ret[TEMPORARY_SIZE])
@@ -35,7 +36,8 @@ static int format_temporary(const char *name, char ret[TEMPORARY_SIZE])
 	return length < 0 || length >= TEMPORARY_SIZE ? -ENAMETOOLONG : 0;
 }
 
-int file_replace(int directory, const char *name, const char *text, size_t length)
+static int replace(
+	int directory, const char *name, const char *text, size_t length, bool is_synced)
 {
 	_cleanup_(close_fd) int fd = -1;
 	char temporary[TEMPORARY_SIZE];
@@ -48,14 +50,25 @@ int file_replace(int directory, const char *name, const char *text, size_t lengt
 		O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	r = write_whole(fd, text, length);
+	r = write_whole(fd, text, length, is_synced);
 	if (r == 0 && renameat(directory, temporary, directory, name) < 0)
 		r = -errno;
 	if (r < 0) {
 		(void)unlinkat(directory, temporary, 0);
 		return r;
 	}
-	return fsync(directory) < 0 ? -errno : 0;
+	return is_synced && fsync(directory) < 0 ? -errno : 0;
+}
+
+int file_replace(int directory, const char *name, const char *text, size_t length)
+{
+	return replace(directory, name, text, length, true);
+}
+
+int file_replace_unsynced(
+	int directory, const char *name, const char *text, size_t length)
+{
+	return replace(directory, name, text, length, false);
 }
 
 void file_sweep(int directory, const char *name)

@@ -9,6 +9,10 @@
 int file_replace(int directory, const char *name, const char *text, size_t length)
 	__attribute__((warn_unused_result));
 
+/* The same without fsync, for what may be lost, or damaged, when the machine dies. */
+int file_replace_unsynced(int directory, const char *name, const char *text,
+	size_t length) __attribute__((warn_unused_result));
+
 /* Removes what a death within file_replace() has left. */
 void file_sweep(int directory, const char *name);
 

@@ -20,6 +20,7 @@ static const struct {
 	[REASON_BROADCAST] = {"broadcast", NULL},
 	[REASON_LINK_LOCAL] = {"link_local", NULL},
 	[REASON_OWN_ADDRESS] = {"own_address", NULL},
+	[REASON_ROUTER] = {"router", NULL},
 	[REASON_CLIENT_IS_LOCAL] = {"client_is_local", NULL},
 	[REASON_LOOPBACK] = {"loopback", "lease_special"},
 	[REASON_PRIVATE] = {"private", "lease_special"},
@@ -35,6 +36,8 @@ static const struct {
 	[REASON_USER_REVOKED] = {"user_revoked", "dracctl unblock"},
 	[REASON_MAX_LEASES] = {"max_leases", "max_leases"},
 	[REASON_MAX_LEASES_PER_USER] = {"max_leases_per_user", "max_leases_per_user"},
+	[REASON_MAX_LEASES_PER_REPORTER] = {"max_leases_per_reporter", "reporter"},
+	[REASON_MAX_RATE] = {"max_rate", "reporter"},
 	[REASON_NO_LEASE] = {"no_lease", NULL},
 };
 
@@ -131,6 +134,8 @@ static enum reason judge_address(const struct rules *rules, const struct login *
 		return REASON_CLIENT_IS_LOCAL;
 	if (rules->own && prefix_set_overlaps(rules->own, address))
 		return REASON_OWN_ADDRESS;
+	if (rules->routers && prefix_set_overlaps(rules->routers, address))
+		return REASON_ROUTER;
 	if (special != REASON_OK && !prefix_set_find(&config->lease_special, address))
 		return special;
 	if (prefix_set_overlaps(&config->deny, address))
@@ -190,9 +195,23 @@ static struct address lease_key(
 	if (prefix_set_overlaps(&config->deny, &network) ||
 		prefix_set_overlaps(&config->never_lease, &network) ||
 		(rules->own && prefix_set_overlaps(rules->own, &network)) ||
+		(rules->routers && prefix_set_overlaps(rules->routers, &network)) ||
 		blocks_find_address(rules->blocks, &network, now))
 		return *address;
 	return network;
+}
+
+static uint64_t cut_to_limits(
+	const struct config *config, const struct login *login, uint64_t usec)
+{
+	const struct reporter_settings *limits =
+		config_reporter_limits(config, login->reporter);
+
+	if (usec > config->lease_time_max_usec)
+		usec = config->lease_time_max_usec;
+	if (limits && limits->lease_time_max_usec && usec > limits->lease_time_max_usec)
+		usec = limits->lease_time_max_usec;
+	return usec;
 }
 
 enum reason guard_judge(const struct rules *rules, const struct login *login,
@@ -210,8 +229,8 @@ enum reason guard_judge(const struct rules *rules, const struct login *login,
 		return reason;
 	if (login->ttl_usec)
 		usec = login->ttl_usec;
-	if (usec > rules->config->lease_time_max_usec && !by_admin)
-		usec = rules->config->lease_time_max_usec;
+	if (!by_admin)
+		usec = cut_to_limits(rules->config, login, usec);
 	if (usec < USEC_PER_SEC)
 		usec = USEC_PER_SEC;
 	*ret_key = lease_key(rules, &login->address, now);

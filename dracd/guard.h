@@ -22,6 +22,7 @@ enum reason {
 	REASON_BROADCAST,
 	REASON_LINK_LOCAL,
 	REASON_OWN_ADDRESS,
+	REASON_ROUTER,
 	REASON_CLIENT_IS_LOCAL,
 	/* opened only by lease_special */
 	REASON_LOOPBACK,
@@ -40,6 +41,9 @@ enum reason {
 	/* by the table */
 	REASON_MAX_LEASES,
 	REASON_MAX_LEASES_PER_USER,
+	REASON_MAX_LEASES_PER_REPORTER,
+	/* by the clock */
+	REASON_MAX_RATE,
 	/* of a question only */
 	REASON_NO_LEASE,
 	REASON_COUNT,
@@ -55,7 +59,8 @@ const char *reason_hint(enum reason reason);
 struct rules {
 	const struct config *config;
 	const struct blocks *blocks;
-	const struct prefix_set *own; /* addresses of this host; NULL: none known */
+	const struct prefix_set *own;     /* addresses of this host; NULL: none known */
+	const struct prefix_set *routers; /* its default routers, likewise */
 };
 
 /* Judges a login at now.  REASON_OK: *ret_key is the address or prefix of its lease and

@@ -29,10 +29,11 @@ void lease_extend(struct lease *lease, uint64_t usec, struct moment now)
 {
 	uint64_t deadline = clock_add(now.boot_usec, usec);
 
-	if (deadline <= lease->deadline_boot_usec)
-		return;
-	lease->deadline_boot_usec = deadline;
-	lease->deadline_wall_usec = clock_add(now.wall_usec, usec);
+	if (deadline > lease->deadline_boot_usec)
+		lease->deadline_boot_usec = deadline;
+	/* by the wall clock as it is now: it may have been set since the last login */
+	lease->deadline_wall_usec =
+		clock_add(now.wall_usec, lease->deadline_boot_usec - now.boot_usec);
 }
 
 /* ---- services ---- */
@@ -193,17 +194,20 @@ unsigned lease_user_count(const struct lease *lease)
 	return estimate;
 }
 
-bool lease_rebase(struct lease *lease, struct moment now)
+/* By its wall-clock time alone a lease would last as much longer as the wall clock was
+ * set back while the machine ran: the boot clock knows better, up to the last commit. */
+bool lease_rebase(struct lease *lease, struct moment last, struct moment now)
 {
-	uint64_t whole, left, old = lease->deadline_boot_usec;
+	uint64_t left, by_wall, old = lease->deadline_boot_usec;
+	uint64_t passed = now.wall_usec - last.wall_usec;
 
-	if (lease->deadline_wall_usec <= now.wall_usec ||
-		lease->deadline_wall_usec <= lease->login_wall_usec)
+	if (lease->deadline_wall_usec <= now.wall_usec || old <= last.boot_usec ||
+		old - last.boot_usec <= passed)
 		return false;
-	whole = lease->deadline_wall_usec - lease->login_wall_usec;
-	left = lease->deadline_wall_usec - now.wall_usec;
-	if (left > whole)
-		left = whole;
+	by_wall = lease->deadline_wall_usec - now.wall_usec;
+	left = old - last.boot_usec - passed;
+	if (left > by_wall)
+		left = by_wall;
 	lease->deadline_boot_usec = clock_add(now.boot_usec, left);
 	lease->deadline_wall_usec = clock_add(now.wall_usec, left);
 	services_move(&lease->services, old, lease->deadline_boot_usec);

@@ -68,7 +68,8 @@ struct lease lease_grant(const struct address *address, const struct login *logi
 void lease_renew(
 	struct lease *lease, const struct login *login, uint64_t usec, struct moment now);
 
-/* Puts the deadline at now plus usec, and nothing else: never earlier than it is. */
+/* Puts the deadline at now plus usec, and nothing else: never earlier than it is by the
+ * boot clock. */
 void lease_extend(struct lease *lease, uint64_t usec, struct moment now);
 
 /* Notes a login by service at now that is in force until deadline_boot_usec, at least: an
@@ -97,9 +98,10 @@ void lease_drop_share(struct lease *lease, uint64_t hash);
  * beyond that an estimate by linear counting. */
 unsigned lease_user_count(const struct lease *lease);
 
-/* Carries a deadline into a new boot: what the wall clock leaves of it, never more than
- * the lease had at its last login.  Returns false if the lease is over. */
-bool lease_rebase(struct lease *lease, struct moment now);
+/* Carries a deadline into a new boot: what was left of it at the last commit, less what
+ * the wall clock says has passed since; and no later than at its wall-clock time.  now is
+ * not before last by the wall clock.  Returns false if the lease is over. */
+bool lease_rebase(struct lease *lease, struct moment last, struct moment now);
 
 /* The stored forms.  Encoding returns the length.  Decoding returns 0, or -EBADMSG for a
  * record that is not one. */

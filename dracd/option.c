@@ -15,47 +15,6 @@ enum {
 	MAP_VALUE_MAX = 64
 };
 
-int duration_parse(const char *text, uint64_t *ret_usec)
-{
-	static const struct {
-		const char *unit;
-		uint64_t usec;
-	} units[] = {
-		{"ms", USEC_PER_MSEC},
-		{"", USEC_PER_SEC},
-		{"s", USEC_PER_SEC},
-		{"min", 60 * USEC_PER_SEC},
-		{"m", 60 * USEC_PER_SEC},
-		{"h", 3600 * USEC_PER_SEC},
-		{"d", 86400 * USEC_PER_SEC},
-	};
-
-	size_t digits = strspn(text, "0123456789");
-
-	if (digits == 0 || digits > 9)
-		return -EINVAL;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (strcmp(text + digits, units[i].unit) == 0) {
-			*ret_usec = strtoull(text, NULL, 10) * units[i].usec;
-			return 0;
-		}
-	return -EINVAL;
-}
-
-bool group_is_ours(gid_t group)
-{
-	gid_t groups[256];
-	int count;
-
-	if (geteuid() == 0 || group == getegid())
-		return true;
-	count = getgroups(256, groups);
-	for (int i = 0; i < count; i++)
-		if (groups[i] == group)
-			return true;
-	return false;
-}
-
 static const char *parse_duration(
 	const struct option *option, const char *text, void *field)
 {
@@ -93,6 +52,16 @@ static const char *parse_number(
 	if (number < option->minimum || number > option->maximum)
 		return "number out of range; see drac.conf(5)";
 	*(unsigned *)field = (unsigned)number;
+	return NULL;
+}
+
+/* "auto" is 0. */
+static const char *parse_number_or_auto(
+	const struct option *option, const char *text, void *field)
+{
+	if (strcmp(text, "auto") != 0)
+		return parse_number(option, text, field);
+	*(unsigned *)field = 0;
 	return NULL;
 }
 
@@ -136,9 +105,8 @@ static const char *parse_durability(
 static const char *parse_ipv6_prefix(
 	const struct option *option, const char *text, void *field)
 {
-	const char *problem = parse_number(option, text, field);
-
-	return problem ? "must be a prefix length from 48 to 128; 64 or 128 make sense"
+	return parse_number(option, text, field)
+		       ? "must be a prefix length from 48 to 128; 64 or 128 make sense"
 		       : NULL;
 }
 
@@ -146,10 +114,9 @@ static const char *parse_networks(
 	const struct option *option, const char *text, void *field)
 {
 	struct address prefix;
-	int r;
+	int r = address_parse_prefix(text, &prefix);
 
 	(void)option;
-	r = address_parse_prefix(text, &prefix);
 	if (r == -ERANGE)
 		return "host bits are set after the prefix length; write the network itself";
 	if (r < 0)
@@ -217,7 +184,7 @@ static const char *parse_any_group(
 	const struct option *option, const char *text, void *field)
 {
 	gid_t *place = field;
-	struct group *group;
+	const struct group *group;
 	unsigned id;
 
 	(void)option;
@@ -381,11 +348,9 @@ static const char *parse_map_value(
 static const char *parse_page_size(
 	const struct option *option, const char *text, void *field)
 {
-	const char *problem = NULL;
 	unsigned size = 0;
+	const char *problem = parse_number_or_auto(option, text, &size);
 
-	if (strcmp(text, "auto") != 0)
-		problem = parse_number(option, text, &size);
 	if (!problem && (size & (size - 1)) != 0)
 		problem = "must be auto or a power of two, such as 512";
 	if (!problem)
@@ -396,6 +361,7 @@ static const char *parse_page_size(
 #define SECONDS(n) ((n)*USEC_PER_SEC)
 #define GLOBAL(field) SCOPE_GLOBAL, .offset = offsetof(struct config, field)
 #define SERVICE(field) SCOPE_SERVICE, .offset = offsetof(struct service_settings, field)
+#define REPORTER(it) SCOPE_REPORTER, .offset = offsetof(struct reporter_settings, it)
 #define LOOKUP(field) SCOPE_LOOKUP, .offset = offsetof(struct lookup_settings, field)
 #define MAP(field) SCOPE_MAP, .offset = offsetof(struct map_config, field)
 
@@ -430,6 +396,8 @@ const struct option options[] = {
 		.fallback = "24h", .minimum = 0, .maximum = SECONDS(365 * 86400ULL) },
 	{ GLOBAL(durability), .name = "durability", .parse = parse_durability,
 		.fallback = "full" },
+	{ GLOBAL(watchdog_usec), .name = "watchdog", .parse = parse_duration,
+		.fallback = "10s", .minimum = 0, .maximum = SECONDS(3600) },
 	{ GLOBAL(state_directory), .name = "state_directory", .parse = parse_path,
 		.fallback = "/var/lib/dracd" },
 	{ GLOBAL(report.path), .name = "report_socket", .parse = parse_socket_path,
@@ -445,6 +413,13 @@ const struct option options[] = {
 	{ SERVICE(lease), .name = "lease", .parse = parse_yes_no, .fallback = "yes" },
 	{ SERVICE(lease_time_usec), .name = "lease_time", .parse = parse_duration,
 		.fallback = "0", .minimum = 0, .maximum = SECONDS(86400) },
+
+	{ REPORTER(max_leases), .name = "max_leases", .parse = parse_number_or_auto,
+		.fallback = "auto", .minimum = 1, .maximum = 10000000 },
+	{ REPORTER(max_rate), .name = "max_rate", .parse = parse_number_or_auto,
+		.fallback = "auto", .minimum = 1, .maximum = 1000000 },
+	{ REPORTER(lease_time_max_usec), .name = "lease_time_max", .parse = parse_duration,
+		.fallback = "0", .minimum = 0, .maximum = SECONDS(7 * 86400) },
 
 	{ LOOKUP(protocol), .name = "protocol", .parse = parse_protocol },
 	{ LOOKUP(socket.path), .name = "path", .parse = parse_socket_path },
@@ -478,6 +453,7 @@ const char *option_scope_name(enum option_scope scope)
 {
 	static const char *const names[SCOPE_COUNT] = {
 		[SCOPE_SERVICE] = "service",
+		[SCOPE_REPORTER] = "reporter",
 		[SCOPE_LOOKUP] = "lookup",
 		[SCOPE_MAP] = "map",
 	};

@@ -12,10 +12,11 @@
 #include "dracd/config.h"
 
 enum option_scope {
-	SCOPE_GLOBAL,  /* field of struct config */
-	SCOPE_SERVICE, /* of struct service_settings */
-	SCOPE_LOOKUP,  /* of struct lookup_settings */
-	SCOPE_MAP,     /* of struct map_config */
+	SCOPE_GLOBAL,   /* field of struct config */
+	SCOPE_SERVICE,  /* of struct service_settings */
+	SCOPE_REPORTER, /* of struct reporter_settings */
+	SCOPE_LOOKUP,   /* of struct lookup_settings */
+	SCOPE_MAP,      /* of struct map_config */
 	SCOPE_COUNT,
 };
 

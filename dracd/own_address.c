@@ -1,41 +1,21 @@
-/* getifaddrs(3) asks the kernel by netlink; no address of this host is ever leased. */
+/* No address of this host is ever leased. */
 #include "dracd/own_address.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <ifaddrs.h>
-#include <string.h>
+#include "dracd/netlink.h"
 
-static bool to_address(const struct sockaddr *from, struct address *ret)
+/* IFA_ADDRESS is that of the other side, if there is an IFA_LOCAL. */
+static int take_address(const struct nlmsghdr *message, struct prefix_set *ret)
 {
-	char text[INET6_ADDRSTRLEN];
-	const void *ip;
+	const struct ifaddrmsg *body = netlink_body(message);
+	const struct rtattr *at = NULL, *found = NULL;
 
-	if (!from)
-		return false;
-	if (from->sa_family == AF_INET)
-		ip = &((const struct sockaddr_in *)(const void *)from)->sin_addr;
-	else if (from->sa_family == AF_INET6)
-		ip = &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr;
-	else
-		return false;
-	return inet_ntop(from->sa_family, ip, text, sizeof(text)) &&
-	       address_parse(text, ret) == 0;
+	while ((at = netlink_attribute(message, sizeof(*body), at)))
+		if (at->rta_type == IFA_LOCAL || (at->rta_type == IFA_ADDRESS && !found))
+			found = at;
+	return found ? netlink_add(found, body->ifa_family, ret) : 0;
 }
 
-int own_address_read(struct prefix_set *ret)
+int own_address_read(int netlink, struct prefix_set *ret)
 {
-	struct ifaddrs *all;
-	int r = 0;
-
-	if (getifaddrs(&all) < 0)
-		return -errno;
-	for (const struct ifaddrs *at = all; at && r == 0; at = at->ifa_next) {
-		struct address address;
-
-		if (to_address(at->ifa_addr, &address))
-			r = prefix_set_add(ret, &address);
-	}
-	freeifaddrs(all);
-	return r;
+	return netlink_ask(netlink, RTM_GETADDR, take_address, ret);
 }

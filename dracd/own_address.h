@@ -4,8 +4,8 @@
 
 #include "dracd/prefix_set.h"
 
-/* Reads the addresses of all interfaces into *ret, which is empty.  Returns 0 or a
- * negative errno (-EAFNOSUPPORT where a sandbox forbids it). */
-int own_address_read(struct prefix_set *ret) __attribute__((warn_unused_result));
+/* Reads the addresses of all interfaces into *ret, which is empty: see netlink_ask(). */
+int own_address_read(int netlink, struct prefix_set *ret)
+	__attribute__((warn_unused_result));
 
 #endif

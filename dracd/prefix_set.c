@@ -73,6 +73,8 @@ bool prefix_set_overlaps(const struct prefix_set *set, const struct address *pre
 	/* everything inside sorts at or after the first address of the prefix */
 	first.length = 0;
 	at = lower_bound(set, &first);
+	/* with a count there are items */
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
 	while (at < set->count && memcmp(&set->items[at].ip, &prefix->ip, 16) == 0 &&
 		set->items[at].length < prefix->length)
 		at++;

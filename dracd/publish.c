@@ -175,6 +175,8 @@ static struct watched **new_maps(struct publisher *publisher, struct config *con
 static void replace_maps(struct publisher *publisher, struct watched **maps, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
+		/* all count of them are there, or there is no maps */
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 		struct watched *same = take_same(publisher, maps[i]->map);
 
 		if (!same)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "dracd/abandon.h"
 #include "dracd/answer.h"
 #include "dracd/cleanup.h"
 #include "dracd/core.h"
@@ -105,11 +106,20 @@ static void finish(struct pending *pending)
 		send_done(pending->reporter);
 }
 
+/* If the reporter has gone, this is the last of his connection. */
+static void end_early(struct pending *pending)
+{
+	if (pending->reporter)
+		close_fd(&pending->early_fd);
+	else if (pending->early_fd >= 0)
+		abandon_connection(pending->early_fd);
+}
+
 static void done_login(const struct outcome *outcome, void *context)
 {
 	struct pending *pending = context;
 
-	close_fd(&pending->early_fd);
+	end_early(pending);
 	if (pending->early_sent == 0)
 		answer_login(&pending->line, &pending->login, outcome);
 	finish(pending);

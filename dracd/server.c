@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "dracd/abandon.h"
 #include "dracd/cleanup.h"
 #include "dracd/server_internal.h"
 
@@ -33,7 +34,8 @@ static void refuse_one(struct server *server)
 
 	close_fd(&server->spare_fd);
 	fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC);
-	close_fd(&fd);
+	if (fd >= 0)
+		abandon_connection(fd);
 	server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
@@ -193,7 +195,8 @@ struct server *server_close(struct server *server)
 		return NULL;
 	remove_name(server);
 	sd_event_source_disable_unref(server->source);
-	close_fd(&server->fd);
+	if (server->fd >= 0) /* with the connections that wait there */
+		abandon_files(&server->fd, 1);
 	while (server->connections)
 		connection_free(server->connections);
 	sd_event_source_disable_unref(server->ready);

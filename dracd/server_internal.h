@@ -55,7 +55,8 @@ struct server {
 	struct connection *closing;
 	unsigned count;
 	unsigned crowd; /* the most there were since memory was given back */
-	uint64_t full_said_usec, share_said_usec; /* when it was logged; 0: never */
+	/* when it was logged; 0: never */
+	uint64_t full_said_usec, share_said_usec, files_said_usec;
 	size_t holder_count;
 	struct holder *holders;
 	struct connection *expected; /* that owe a request, the next one due first */
@@ -80,7 +81,8 @@ int server_on_ready(sd_event_source *source, int fd, uint32_t events, void *user
 /* ---- connection_file.c ---- */
 
 /* recv(2) without waiting; a descriptor that comes along is kept if the protocol takes
- * such, and else never becomes one of ours. */
+ * such.  Returns the number of octets, 0 at the end, or a negative errno; -EBADMSG: there
+ * came descriptors that nobody wants, which are closed. */
 ssize_t connection_receive(struct connection *connection, char *data, size_t size)
 	__attribute__((warn_unused_result));
 
@@ -88,6 +90,9 @@ ssize_t connection_receive(struct connection *connection, char *data, size_t siz
 
 /* True if another connection of uid is within the limits; else it has been logged. */
 bool server_has_room(struct server *server, uid_t uid);
+
+/* Logs that a connection of uid is closed since it handed descriptors over. */
+void server_say_files(struct server *server, uid_t uid);
 
 /* Counts a connection of uid.  0 or -ENOMEM. */
 int server_count_in(struct server *server, uid_t uid) __attribute__((warn_unused_result));

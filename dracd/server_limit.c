@@ -80,6 +80,14 @@ bool server_has_room(struct server *server, uid_t uid)
 	return !is_full(server) && !(holder && has_its_share(server, holder));
 }
 
+void server_say_files(struct server *server, uid_t uid)
+{
+	if (is_time_to_say(server, &server->files_said_usec))
+		log_message(LOG_WARNING,
+			"socket %s: uid %u hands over files that nobody asked for; closing such connections",
+			server->settings.path, uid);
+}
+
 int server_count_in(struct server *server, uid_t uid)
 {
 	struct holder *holder = find_holder(server, uid);

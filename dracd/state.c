@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,40 +14,13 @@
 #include "dracd/log.h"
 #include "dracd/store.h"
 
-#define MARKER "running"
-
 enum {
 	MARKER_SIZE_MAX = 512,
 	CHECK_SECONDS = 60,
-	LOCK_TRIES =
-		100, /* the guardian of a dracd that died may be at work: at most 5 s */
-	LOCK_WAIT_USEC = 50000,
+	ASIDE_SIZE = 64,
+	ASIDE_MAX = 1000,
 	READERS_MAX = 126, /* LMDB's own default: loop, workers, and room */
 };
-
-int state_open(const char *path, int *ret_directory, int *ret_lock)
-{
-	_cleanup_(close_fd) int directory = open(path, O_DIRECTORY | O_CLOEXEC);
-	_cleanup_(close_fd) int lock = -1;
-
-	if (directory < 0)
-		return -errno;
-	lock = openat(directory, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (lock < 0)
-		return -errno;
-	for (unsigned tries = LOCK_TRIES; flock(lock, LOCK_EX | LOCK_NB) < 0; tries--) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return -errno;
-		if (tries == 0)
-			return -EBUSY;
-		usleep(LOCK_WAIT_USEC);
-	}
-	file_sweep(directory, MARKER);
-	file_sweep(directory, BLOCKS_FILE);
-	*ret_directory = take_fd(&directory);
-	*ret_lock = take_fd(&lock);
-	return 0;
-}
 
 static void format_id(const uint8_t id[16], char text[33])
 {
@@ -56,8 +28,9 @@ static void format_id(const uint8_t id[16], char text[33])
 		snprintf(text + 2 * i, 3, "%02x", id[i]);
 }
 
-/* True if the machine stopped under a dracd that did not sync its commits. */
-static bool is_suspect(int directory, const uint8_t boot_id[16])
+/* 1 if the machine stopped under a dracd that did not sync its commits, or what it left
+ * is not understood; a negative errno if that cannot be told now. */
+static int is_suspect(int directory, const uint8_t boot_id[16])
 {
 	_cleanup_(free_pointer) char *text = NULL;
 	const char *problem, *durability, *boot;
@@ -66,17 +39,19 @@ static bool is_suspect(int directory, const uint8_t boot_id[16])
 	size_t length;
 	int r;
 
-	r = file_read(directory, MARKER, MARKER_SIZE_MAX, &text, &length);
+	r = file_read(directory, STATE_MARKER, MARKER_SIZE_MAX, &text, &length);
+	if (r == -ENOENT || r == -EFBIG)
+		return r == -EFBIG;
 	if (r < 0)
-		return r != -ENOENT;
+		return r;
 	text[strcspn(text, "\n")] = '\0';
 	format_id(boot_id, now);
 	if (words_parse(text, strlen(text), &words, &problem) < 0)
-		return true;
+		return 1;
 	durability = words_get(&words, "durability");
 	boot = words_get(&words, "boot");
 	if (!durability || !boot)
-		return true;
+		return 1;
 	return strcmp(durability, "process") == 0 && strcmp(boot, now) != 0;
 }
 
@@ -99,23 +74,35 @@ static int mark_running(
 	length = line_finish(&line);
 	if (length < 0)
 		return length;
-	return file_replace(directory, MARKER, line.text, (size_t)length);
+	return file_replace(directory, STATE_MARKER, line.text, (size_t)length);
 }
 
 void state_mark_clean(int directory)
 {
-	if (unlinkat(directory, MARKER, 0) < 0 || fsync(directory) < 0)
+	if (unlinkat(directory, STATE_MARKER, 0) < 0 || fsync(directory) < 0)
 		log_errno(LOG_WARNING, -errno, "cannot note a clean end, ignoring");
 }
 
-/* Renames table/ so that it can be looked at; the name tells when. */
+/* Renames table/ so that it can be looked at; the name tells when.  A machine without a
+ * clock of its own may come here at the same second again. */
+static int rename_aside(int directory, struct moment now, char ret_name[ASIDE_SIZE])
+{
+	const unsigned long long second = now.wall_usec / USEC_PER_SEC;
+
+	snprintf(ret_name, ASIDE_SIZE, "table.aside-%llu", second);
+	for (unsigned i = 2; renameat(directory, "table", directory, ret_name) < 0; i++) {
+		if ((errno != ENOTEMPTY && errno != EEXIST) || i > ASIDE_MAX)
+			return -1;
+		snprintf(ret_name, ASIDE_SIZE, "table.aside-%llu.%u", second, i);
+	}
+	return fsync(directory);
+}
+
 static int move_aside(int directory, const char *why, struct moment now)
 {
-	char name[64];
+	char name[ASIDE_SIZE];
 
-	snprintf(name, sizeof(name), "table.aside-%llu",
-		(unsigned long long)(now.wall_usec / USEC_PER_SEC));
-	if (renameat(directory, "table", directory, name) < 0 || fsync(directory) < 0)
+	if (rename_aside(directory, now, name) < 0)
 		return log_errno(LOG_ERR, -errno, "table: cannot move it aside");
 	log_message(LOG_ERR,
 		"table: %s; moved aside as %s, starting with no lease (users log in again; "
@@ -124,9 +111,14 @@ static int move_aside(int directory, const char *why, struct moment now)
 	return 0;
 }
 
+/* A dracd that died, or found no room, when it made the file has left it empty: that is
+ * none yet. */
 static bool table_exists(int directory)
 {
-	return faccessat(directory, "table/data.mdb", F_OK, 0) == 0;
+	struct stat status;
+
+	return fstatat(directory, "table/data.mdb", &status, 0) == 0 &&
+	       status.st_size > 0;
 }
 
 /* *ret_found: there is a sound table, and *ret what was counted in it. */
@@ -138,7 +130,12 @@ static int check_table(int directory, const struct table_settings *settings,
 	*ret_found = false;
 	if (!table_exists(directory))
 		return 0;
-	if (is_suspect(directory, settings->boot_id))
+	r = is_suspect(directory, settings->boot_id);
+	if (r < 0)
+		return log_errno(LOG_ERR, r,
+			"cannot read " STATE_MARKER
+			" in the state directory, which tells whether the table is whole");
+	if (r > 0)
 		return move_aside(directory,
 			"the machine stopped while commits were not synced "
 			"(durability = process)",
@@ -150,6 +147,16 @@ static int check_table(int directory, const struct table_settings *settings,
 	if (r < 0)
 		log_errno(LOG_ERR, r, "table: cannot read it");
 	return r;
+}
+
+/* LMDB syncs what is in its file, but not that there is one: many file systems, but not
+ * all, do that with it. */
+static int sync_names(int directory)
+{
+	_cleanup_(close_fd) int table =
+		openat(directory, "table", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+
+	return table < 0 || fsync(table) < 0 || fsync(directory) < 0 ? -errno : 0;
 }
 
 int state_open_table(int directory, const struct config *config,
@@ -164,6 +171,7 @@ int state_open_table(int directory, const struct config *config,
 		.feed_users = config_shows_users(config),
 	};
 	struct table_state counted;
+	struct table *table;
 	bool is_counted;
 	uint64_t dropped;
 	int r;
@@ -177,17 +185,23 @@ int state_open_table(int directory, const struct config *config,
 		r = mark_running(directory, config, boot_id);
 	if (r < 0)
 		return r;
-	r = table_open(&settings, is_counted ? &counted : NULL, now, ret, &dropped);
+	r = table_open(&settings, is_counted ? &counted : NULL, now, &table, &dropped);
 	if (r == -EUCLEAN) {
 		r = move_aside(directory, "its format is unknown", now);
 		if (r == 0)
-			r = table_open(&settings, NULL, now, ret, &dropped);
+			r = table_open(&settings, NULL, now, &table, &dropped);
 	}
 	if (r < 0)
 		return log_errno(LOG_ERR, r, "table: cannot open %s", path);
+	r = sync_names(directory);
+	if (r < 0) {
+		(void)table_close(table);
+		return log_errno(LOG_ERR, r, "table: cannot sync the directory %s", path);
+	}
 	if (dropped > 0)
 		log_message(LOG_INFO, "ended %llu leases reason=reboot",
 			(unsigned long long)dropped);
+	*ret = table;
 	return 0;
 }
 

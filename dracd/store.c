@@ -135,17 +135,29 @@ static void save_blocks(struct store *store, struct queue *batch, struct moment 
 				    : 0;
 }
 
+static int apply_login(struct table *table, struct store_op *op)
+{
+	int r = 0;
+
+	if (op->max_of_reporter > 0)
+		r = table_check_reporter(
+			table, &op->address, &op->login, op->max_of_reporter);
+	if (r != 0)
+		return r;
+	if (op->login.is_renewal)
+		return table_renew(
+			table, &op->address, &op->login, op->usec, op->time, &op->grant);
+	return table_login(table, &op->address, &op->login, op->usec, op->time,
+		op->max_per_user, &op->grant);
+}
+
 static int apply_op(struct store *store, struct store_op *op)
 {
 	struct table *table = store->settings.table;
 
 	switch (op->kind) {
 	case STORE_LOGIN:
-		if (op->login.is_renewal)
-			return table_renew(table, &op->address, &op->login, op->usec,
-				op->time, &op->grant);
-		return table_login(table, &op->address, &op->login, op->usec, op->time,
-			op->max_per_user, &op->grant);
+		return apply_login(table, op);
 	case STORE_REVOKE:
 		return op->is_user ? table_end_user(table, op->login.user, &op->ended)
 				   : table_end_prefix(table, &op->address, &op->ended);

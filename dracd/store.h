@@ -46,6 +46,7 @@ struct store_op {
 	uint64_t usec;         /* LOGIN: of the lease */
 	struct config *config; /* REJUDGE, a reference; LOGIN: max_per_user is enough */
 	unsigned max_per_user; /* LOGIN */
+	unsigned max_of_reporter; /* LOGIN; 0: there is no limit */
 	struct blocks
 		*blocks; /* REVOKE, BLOCKS, REJUDGE: a reference; NULL: nothing to save */
 	uint64_t trim;   /* TRIM: up to this sequence */

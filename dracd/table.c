@@ -16,8 +16,8 @@
 #include "dracd/table_internal.h"
 
 enum {
-	FORMAT_VERSION = 3,
-	FORMAT_SIZE = 1 + 16 + 3 * 8
+	FORMAT_VERSION = 4,
+	FORMAT_SIZE = 1 + 16 + 4 * 8
 };
 
 /* Virtual space per lease: many times what a lease with all its users takes, so that a
@@ -110,9 +110,10 @@ int table_read_meta(struct table *table, MDB_txn *txn, struct meta *ret)
 	if (value.mv_size != FORMAT_SIZE || at[0] != FORMAT_VERSION)
 		return -EUCLEAN;
 	memcpy(ret->boot_id, at + 1, 16);
-	ret->heartbeat_wall_usec = table_get_be64(at + 17);
-	ret->sequence = table_get_be64(at + 25);
-	ret->feed_tail = table_get_be64(at + 33);
+	ret->heartbeat.wall_usec = table_get_be64(at + 17);
+	ret->heartbeat.boot_usec = table_get_be64(at + 25);
+	ret->sequence = table_get_be64(at + 33);
+	ret->feed_tail = table_get_be64(at + 41);
 	return 0;
 }
 
@@ -123,26 +124,29 @@ int table_write_meta(struct table *table)
 	uint8_t record[FORMAT_SIZE] = {FORMAT_VERSION};
 
 	memcpy(record + 1, meta->boot_id, 16);
-	table_put_be64(record + 17, meta->heartbeat_wall_usec);
-	table_put_be64(record + 25, meta->sequence);
-	table_put_be64(record + 33, meta->feed_tail);
+	table_put_be64(record + 17, meta->heartbeat.wall_usec);
+	table_put_be64(record + 25, meta->heartbeat.boot_usec);
+	table_put_be64(record + 33, meta->sequence);
+	table_put_be64(record + 41, meta->feed_tail);
 	value = table_value(record, sizeof(record));
 	return table_result(mdb_put(table->txn, table->main, &key, &value, 0));
 }
 
-void table_count(struct table *table, const struct address *key, int difference)
+void table_count(struct table *table, const struct lease *lease, int difference)
 {
+	const struct address *key = &lease->address;
 	uint64_t *count = address_is_ipv4(key) ? &table->state.ipv4 : &table->state.ipv6;
 
 	*count += (uint64_t)(int64_t)difference;
 	if (difference > 0)
 		table->state.lengths[key->length / 64] |= UINT64_C(1)
 							  << (key->length % 64);
+	table_count_reporter(&table->state, lease->reporter, difference);
 }
 
 static int count_row(const struct lease *lease, void *context)
 {
-	table_count(context, &lease->address, 1);
+	table_count(context, lease, 1);
 	return 0;
 }
 
@@ -156,6 +160,7 @@ static int count_rows(struct table *table, const struct table_state *counted)
 	table->state.ipv4 = counted->ipv4;
 	table->state.ipv6 = counted->ipv6;
 	memcpy(table->state.lengths, counted->lengths, sizeof(counted->lengths));
+	memcpy(table->state.reporters, counted->reporters, sizeof(counted->reporters));
 	return 0;
 }
 
@@ -255,7 +260,7 @@ int table_commit(struct table *table, bool sync)
 {
 	int r;
 
-	table->current.heartbeat_wall_usec = table->now.wall_usec;
+	table->current.heartbeat = table->now;
 	r = table_write_meta(table);
 	if (r != 0) {
 		table_abort(table);

@@ -26,8 +26,9 @@
 
 enum {
 	TABLE_NOT_FOUND = 1,
-	TABLE_FULL,      /* max_leases */
-	TABLE_USER_FULL, /* max_leases_per_user */
+	TABLE_FULL,          /* max_leases */
+	TABLE_USER_FULL,     /* max_leases_per_user */
+	TABLE_REPORTER_FULL, /* max_leases of a reporter */
 };
 
 struct table_state;
@@ -48,6 +49,12 @@ struct table_state {
 	uint64_t ipv4,
 		ipv6; /* rows, of leases that are over but not yet deleted as well */
 	uint64_t lengths[3]; /* bit n: there are leases with prefix length n */
+
+	/* Whose latest login came by whom; rows as above. */
+	struct reporter_leases {
+		char name[REPORTER_SIZE];
+		unsigned leases; /* 0: the place is free */
+	} reporters[REPORTERS_MAX];
 };
 
 struct table;
@@ -67,7 +74,7 @@ int table_open(const struct table_settings *settings, const struct table_state *
 
 /* Reads everything in a child process with a time limit, before table_open() and before
  * any thread: 0 if it is sound, and what it has counted; -EUCLEAN if not, or if the child
- * died of it. */
+ * died of it; another negative errno if that cannot be told, as it could not be read. */
 int table_check(const struct table_settings *settings, unsigned timeout_sec,
 	struct table_state *ret) __attribute__((warn_unused_result));
 
@@ -100,6 +107,15 @@ struct table_grant {
 int table_login(struct table *table, const struct address *key, const struct login *login,
 	uint64_t usec, struct moment login_time, unsigned max_per_user,
 	struct table_grant *ret) __attribute__((warn_unused_result));
+
+/* Is there room for a lease of key that is the reporter's, who has max at most?  One that
+ * is his already takes none; and those of others he does not renew.  0 or
+ * TABLE_REPORTER_FULL. */
+int table_check_reporter(struct table *table, const struct address *key,
+	const struct login *login, unsigned max) __attribute__((warn_unused_result));
+
+/* Rows whose latest login the reporter has reported. */
+unsigned table_leases_of(const struct table_state *state, const char *reporter);
 
 /* Extends the lease of key and the user's share in it, if both are live at renewal_time;
  * else TABLE_NOT_FOUND.  Of his logins those by its service last longer, if there are any

@@ -55,7 +55,7 @@ static int check_lease(const struct lease *lease, void *context)
 	struct expiry row = {lease->deadline_boot_usec, lease->address};
 	uint8_t key[USER_KEY_SIZE];
 
-	table_count(check->table, &lease->address, 1);
+	table_count(check->table, lease, 1);
 	table_encode_expiry(&row, key);
 	add_to_set(&check->ends, key);
 	for (unsigned i = 0; i < lease->share_count; i++) {
@@ -125,7 +125,7 @@ static int check_environment(
 {
 	struct table table = {.settings = *settings};
 	MDB_stat main;
-	MDB_txn *txn;
+	MDB_txn *txn = NULL;
 	int r;
 
 	r = table_open_env(settings, true, &table.env);
@@ -133,72 +133,94 @@ static int check_environment(
 		return r;
 	r = table_result(mdb_env_stat(table.env, &main));
 	/* an environment that died before its first commit holds nothing at all */
-	if (r == 0 && main.ms_entries == 0)
-		return 0;
-	if (r == 0)
+	if (r == 0 && main.ms_entries > 0) {
 		r = table_result(mdb_txn_begin(table.env, NULL, MDB_RDONLY, &txn));
-	if (r == 0)
-		r = table_open_databases(&table, txn, false);
-	if (r == 0)
-		r = check_rows(&table, txn);
-	if (r == 0)
-		*ret = table.state;
+		if (r == 0)
+			r = table_open_databases(&table, txn, false);
+		if (r == 0)
+			r = check_rows(&table, txn);
+		if (r == 0)
+			*ret = table.state;
+	}
+	if (txn)
+		mdb_txn_abort(txn);
+	mdb_env_close(table.env);
 	return r == TABLE_NOT_FOUND ? -EUCLEAN : r;
 }
 
-/* Waits for the child; its exit status, or -1 if something else ended it. */
-static int wait_child(pid_t child)
-{
-	int status;
-
-	while (waitpid(child, &status, 0) < 0)
-		if (errno != EINTR)
-			return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 enum {
-	SOUND,
-	DAMAGED,
-	UNREADABLE
+	LOOKS = 2
 };
 
+/* What the child exits with: 0, EUCLEAN, or one of these, which tell nothing of what is
+ * in the table. */
+static bool is_want(int error)
+{
+	static const int wants[] = {EACCES, EPERM, EAGAIN, EDQUOT, EINTR, EMFILE, ENFILE,
+		ENOMEM, ENOSPC, EROFS};
+
+	for (size_t i = 0; i < sizeof(wants) / sizeof(wants[0]); i++)
+		if (wants[i] == error)
+			return true;
+	return false;
+}
+
 /* In the child.  It ends with dracd, and at the time limit by SIGALRM. */
-static void run_check(const struct table_settings *settings, unsigned timeout_sec,
-	struct table_state *ret)
+static void run_check(const struct table_settings *settings, pid_t parent,
+	unsigned timeout_sec, struct table_state *ret)
 {
 	sigset_t alarm_only;
 	int r;
 
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(EAGAIN);
 	sigemptyset(&alarm_only);
 	sigaddset(&alarm_only, SIGALRM);
 	sigprocmask(SIG_UNBLOCK, &alarm_only, NULL);
 	alarm(timeout_sec);
 	r = check_environment(settings, ret);
-	_exit(r == 0 || r == -ENOENT           ? SOUND
-		: r == -EACCES || r == -ENOMEM ? UNREADABLE
-					       : DAMAGED);
+	if (r == -ENOENT)
+		r = 0;
+	_exit(r == 0 || is_want(-r) ? -r : EUCLEAN);
 }
 
+/* Waits for the child.  What is in a table does not kill its reader with SIGKILL; who
+ * runs out of memory, or an administrator, does. */
+static int judge_child(pid_t child, bool *ret_is_over)
+{
+	int status;
+
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (WIFEXITED(status))
+		return -WEXITSTATUS(status);
+	*ret_is_over = WTERMSIG(status) == SIGALRM;
+	return WTERMSIG(status) == SIGKILL ? -ECANCELED : -EUCLEAN;
+}
+
+/* A table that is found damaged costs all leases, so a second child has to find it, too:
+ * a failure that goes by is none of the table's. */
 int table_check(const struct table_settings *settings, unsigned timeout_sec,
 	struct table_state *ret)
 {
 	struct table_state *counted = mmap(NULL, sizeof(*counted), PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int r;
-	pid_t child;
+	bool is_over = false;
+	pid_t parent = getpid();
+	int r = -EUCLEAN;
 
 	if (counted == MAP_FAILED)
 		return -errno;
-	child = fork();
-	if (child == 0)
-		run_check(settings, timeout_sec, counted);
-	r = child < 0 ? -errno : wait_child(child);
-	if (r == SOUND)
+	for (unsigned look = 0; look < LOOKS && r < 0 && !is_over; look++) {
+		pid_t child = fork();
+
+		if (child == 0)
+			run_check(settings, parent, timeout_sec, counted);
+		r = child < 0 ? -errno : judge_child(child, &is_over);
+	}
+	if (r == 0)
 		*ret = *counted;
 	(void)munmap(counted, sizeof(*counted));
-	if (child < 0 || r == SOUND)
-		return r;
-	return r == UNREADABLE ? -EACCES : -EUCLEAN;
+	return r;
 }

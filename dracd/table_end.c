@@ -167,11 +167,10 @@ static int shorten_to_shares(struct table *table, struct lease *lease)
 	lease->services = (struct services){0};
 	for (unsigned i = 0; i < lease->share_count; i++) {
 		struct share share;
-		int r = table_read_share(
-			&reader, &lease->address, lease->shares[i], &share);
+		int r = table_read_kept_share(&reader, lease, i, &share);
 
-		if (r != 0)
-			return r < 0 ? r : -EUCLEAN;
+		if (r < 0)
+			return r;
 		if (share.deadline_boot_usec > latest)
 			latest = share.deadline_boot_usec;
 		for (unsigned n = 0; n < share.services.count; n++)
@@ -251,11 +250,10 @@ static int rebase_shares(
 		uint8_t key[USER_KEY_SIZE], record[SHARE_RECORD_MAX];
 		struct share share;
 		uint64_t before, share_end;
-		int r = table_read_share(
-			&reader, &lease->address, lease->shares[i], &share);
+		int r = table_read_kept_share(&reader, lease, i, &share);
 
-		if (r != 0)
-			return r < 0 ? r : -EUCLEAN;
+		if (r < 0)
+			return r;
 		share_end = share.deadline_boot_usec;
 		before = old->deadline_boot_usec > share.deadline_boot_usec
 				 ? old->deadline_boot_usec - share.deadline_boot_usec
@@ -283,7 +281,7 @@ static int rebase_listed(struct table *table, const struct key_list *list,
 		if (r != 0)
 			return r < 0 ? r : -EUCLEAN;
 		lease = old;
-		if (lease_rebase(&lease, now)) {
+		if (lease_rebase(&lease, table->current.heartbeat, now)) {
 			r = table_put_row(table, &lease, &old);
 			if (r == 0)
 				r = rebase_shares(table, &lease, &old);
@@ -306,7 +304,7 @@ int table_rebase(struct table *table, struct moment now, uint64_t *ret_dropped)
 	int r;
 
 	r = table_each_lease(&reader, collect_lease, &all);
-	if (r == 0 && now.wall_usec >= table->current.heartbeat_wall_usec) {
+	if (r == 0 && now.wall_usec >= table->current.heartbeat.wall_usec) {
 		r = rebase_listed(table, &all.list, now, ret_dropped);
 	} else if (r == 0) {
 		/* the clock stands before our last commit: it says nothing about

@@ -16,7 +16,7 @@ enum {
 /* The row "state". */
 struct meta {
 	uint8_t boot_id[16];
-	uint64_t heartbeat_wall_usec; /* of the last commit */
+	struct moment heartbeat; /* of the last commit */
 	uint64_t sequence;
 	uint64_t feed_tail; /* changes up to here are not in the feed */
 };
@@ -78,7 +78,13 @@ void table_encode_user(
 	uint64_t hash, const struct address *key, uint8_t ret[USER_KEY_SIZE]);
 
 /* Counts a row in or out. */
-void table_count(struct table *table, const struct address *key, int difference);
+void table_count(struct table *table, const struct lease *lease, int difference);
+
+/* ---- table_reporter.c ---- */
+
+/* The same, of its reporter. */
+void table_count_reporter(
+	struct table_state *state, const char *reporter, int difference);
 
 /* ---- of table_write.c, inside the writer's transaction ---- */
 
@@ -124,5 +130,9 @@ int table_drop_listed(struct table *table, const struct key_list *list, enum fee
 /* Carries all leases over to the boot of settings, or drops them. */
 int table_rebase(struct table *table, struct moment now, uint64_t *ret_dropped)
 	__attribute__((warn_unused_result));
+
+/* The share that a lease has at this index: one that is not there is -EUCLEAN. */
+int table_read_kept_share(struct table_reader *reader, const struct lease *lease,
+	unsigned index, struct share *ret) __attribute__((warn_unused_result));
 
 #endif

@@ -100,6 +100,14 @@ int table_read_share(struct table_reader *reader, const struct address *key,
 	return share_decode(value.mv_data, value.mv_size, ret) < 0 ? -EUCLEAN : 0;
 }
 
+int table_read_kept_share(struct table_reader *reader, const struct lease *lease,
+	unsigned index, struct share *ret)
+{
+	int r = table_read_share(reader, &lease->address, lease->shares[index], ret);
+
+	return r > 0 ? -EUCLEAN : r;
+}
+
 int table_find(struct table_reader *reader, const struct address *address,
 	const uint64_t lengths[3], uint64_t boot_usec, struct lease *ret)
 {

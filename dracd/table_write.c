@@ -151,12 +151,13 @@ int table_put_row(struct table *table, const struct lease *lease, const struct l
 
 	if (r != 0)
 		return r;
+	table_count(table, lease, 1);
 	if (!old)
-		table_count(table, &lease->address, 1);
-	else if (old->deadline_boot_usec == lease->deadline_boot_usec)
+		return put_expiry(table, lease);
+	table_count(table, old, -1);
+	if (old->deadline_boot_usec == lease->deadline_boot_usec)
 		return 0;
-	else
-		r = drop_expiry(table, old);
+	r = drop_expiry(table, old);
 	return r == 0 ? put_expiry(table, lease) : r;
 }
 
@@ -173,7 +174,7 @@ int table_drop_row(struct table *table, const struct lease *lease, enum feed fee
 		r = table_drop_share(table, &lease->address, lease->shares[i]);
 	if (r == 0 && feed == TELL_FEED)
 		r = append_change(table, &lease->address);
-	table_count(table, &lease->address, -1);
+	table_count(table, lease, -1);
 	return r;
 }
 
@@ -318,13 +319,46 @@ static int check_limits(struct table *table, const struct address *key,
 	return count >= max_per_user ? TABLE_USER_FULL : 0;
 }
 
+static bool has_share(const struct lease *lease, uint64_t hash)
+{
+	for (unsigned i = 0; i < lease->share_count; i++)
+		if (lease->shares[i] == hash)
+			return true;
+	return false;
+}
+
+/* Makes room for the share of hash, if the lease has as many as it may.  The one that
+ * ends first gives way, the oldest of these: a share that is not kept cannot be taken
+ * away when its user is revoked, so no lease may last for the sake of one. */
+static int make_share_room(struct table *table, struct lease *lease, uint64_t hash)
+{
+	struct table_reader reader = {.table = table, .txn = table->txn};
+	uint64_t first = 0, end = UINT64_MAX;
+
+	if (lease->share_count < LEASE_SHARES_MAX || has_share(lease, hash))
+		return 0;
+	for (unsigned i = 0; i < lease->share_count; i++) {
+		struct share share;
+		int r = table_read_kept_share(&reader, lease, i, &share);
+
+		if (r < 0)
+			return r;
+		if (share.deadline_boot_usec < end) {
+			end = share.deadline_boot_usec;
+			first = lease->shares[i];
+		}
+	}
+	lease_drop_share(lease, first);
+	return table_drop_share(table, &lease->address, first);
+}
+
 /* Files the login under its user: his share lasts as long as that of his logins which
  * ends last. */
 static int add_share(struct table *table, struct lease *lease, const struct login *login,
 	uint64_t deadline, struct moment login_time)
 {
 	struct table_reader reader = {.table = table, .txn = table->txn};
-	uint64_t hash = user_hash(login->user), gone;
+	uint64_t hash = user_hash(login->user);
 	struct share share = {
 		.granted_wall_usec = login_time.wall_usec,
 		.deadline_boot_usec = deadline,
@@ -337,11 +371,11 @@ static int add_share(struct table *table, struct lease *lease, const struct logi
 		share.services = old.services;
 	if (r == 0 && old.deadline_boot_usec > deadline)
 		share.deadline_boot_usec = old.deadline_boot_usec;
-	gone = lease_add_share(lease, hash);
-	if (r >= 0 && gone)
-		r = table_drop_share(table, &lease->address, gone);
+	if (r >= 0)
+		r = make_share_room(table, lease, hash);
 	if (r < 0)
 		return r;
+	(void)lease_add_share(lease, hash); /* none gives way */
 	services_add(&share.services, login->service, deadline, login_time);
 	memcpy(share.user, login->user, sizeof(share.user));
 	table_encode_user(hash, &lease->address, key);

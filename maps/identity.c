@@ -52,7 +52,7 @@ static int identify_ours(int file, struct map_identity *ret)
 
 int map_check_identity(int file, const struct map_identity *expected)
 {
-	struct map_identity identity;
+	struct map_identity identity = {0};
 	int r = identify_ours(file, &identity);
 
 	if (r < 0)
@@ -62,7 +62,7 @@ int map_check_identity(int file, const struct map_identity *expected)
 
 int map_check_content(int file, const struct map_identity *expected)
 {
-	struct map_identity identity;
+	struct map_identity identity = {0};
 	int r = identify_ours(file, &identity);
 
 	if (r < 0)

@@ -248,7 +248,7 @@ static int compare_whole(const struct lmdb_file *file, struct lmdb_writer *write
 static int write_in_place(struct lmdb_writer *writer, struct map_counts *counts)
 {
 	struct position at = {0};
-	struct lmdb_file file;
+	struct lmdb_file file = {0};
 	int r = map_check_identity(writer->published, writer->identity);
 
 	if (r == 0)

@@ -311,7 +311,7 @@ int replace_check_spare(int directory, const char *spare)
 int replace_open_spare(int directory, const char *spare, int *ret)
 {
 	struct stat status;
-	int file, r = replace_open_current(directory, spare, &file);
+	int file = -1, r = replace_open_current(directory, spare, &file);
 
 	if (r < 0)
 		return r;

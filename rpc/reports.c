@@ -186,7 +186,7 @@ static enum reports_outcome outcome_of(int outcome, const struct words *words)
 	if (outcome != REPORT_REFUSED)
 		return REPORTS_FAILED;
 	reason = words_get(words, "reason");
-	/* max_leases, max_leases_per_user */
+	/* max_leases, max_leases_per_user, max_leases_per_reporter, max_rate */
 	return reason && strncmp(reason, "max_", 4) == 0 ? REPORTS_LIMIT
 							 : REPORTS_REFUSED;
 }

@@ -7,7 +7,7 @@ from tests.differential.oracle import prefix
 ROWS_MAX = 2000
 # open to leases by lease_special, besides the global addresses
 SPECIAL = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "2001:db8::/32", "fc00::/7")
-DENIED = ("10.9.0.0/16", "192.168.66.6", "2001:db8:dead::/48", "fd00::bad")
+DENIED = ("10.9.0.0/16", "192.168.66.6", "2001:db8:dead::/48", "fd5a::bad")
 
 
 def random_v4(random):
@@ -21,7 +21,7 @@ def random_v6(random):
     groups = [random.choice((0, 0, 1, 0x77, random.getrandbits(16), random.getrandbits(16))) for _ in range(8)]
     for at in range(*sorted((random.randrange(2, 9), random.randrange(2, 9)))):
         groups[at] = 0
-    start = random.choice(((0x2001, 0xdb8), (0x2001, 0xdb8, 1), (0xfd00,), (0xfd00, 0, 0), (0x2a00, 0), (0x2a01,),
+    start = random.choice(((0x2001, 0xdb8), (0x2001, 0xdb8, 1), (0xfd5a,), (0xfd5a, 0, 0), (0x2a00, 0), (0x2a01,),
                            (0x2001, 0xdb8, 0xdead)))
     groups[:len(start)] = start
     return int.from_bytes(b"".join(group.to_bytes(2, "big") for group in groups), "big")

@@ -8,6 +8,7 @@
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -15,10 +16,19 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Where data ends with 0xff (which no text does) and an octet n, takes these two off it,
+ * and the allocation after the next n fails.  To be ended by fuzz_fail_no_more(). */
+bool fuzz_take_failure(const uint8_t *data, size_t *size);
+void fuzz_fail_no_more(void);
+
+/* For targets: never fails. */
+void *__real_malloc(size_t size);
+void *__real_realloc(void *old, size_t size);
+
 /* A copy of exactly size octets with room more after it: reading further is found. */
 static inline char *fuzz_copy(const uint8_t *data, size_t size, size_t room)
 {
-	char *copy = malloc(size + room + !(size + room));
+	char *copy = __real_malloc(size + room + !(size + room));
 
 	if (!copy)
 		abort();

@@ -1,6 +1,5 @@
-/* What Exim and scripts send to a plain lookup. */
-#include "tests/fuzz/fuzz.h"
-#include "tests/no_server.h"
+/* What Exim and scripts send to a plain lookup.  The first octet says in what pieces. */
+#include "tests/fuzz/lookups.h"
 
 /* However the octets come: a line is the same, whole or not. */
 static void check_pieces(const char *request, size_t size, size_t taken)
@@ -15,7 +14,7 @@ static void check_pieces(const char *request, size_t size, size_t taken)
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void parse(const uint8_t *data, size_t size)
 {
 	char *request = fuzz_copy(data, size, 0);
 	struct address address;
@@ -34,5 +33,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	check_pieces(request, size, taken);
 	free(request);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const char *const words[] = {"yes\n", "no\n", "later\n"};
+
+	if (size == 0)
+		return 0;
+	parse(data + 1, size - 1);
+	fuzz_lookup(&(struct talk){.protocol = &plain_protocol, .piece = data[0] + 1U},
+		words, data + 1, size - 1);
 	return 0;
 }

@@ -4,6 +4,20 @@
 #include "rpc/record.h"
 #include "tests/fuzz/fuzz.h"
 
+/* Behind the mark that we put before it, a reply is a record. */
+static void check_framed(const struct reply *reply)
+{
+	unsigned char framed[4 + REPLY_SIZE_MAX];
+	struct record record = {0};
+	size_t taken = 0;
+
+	record_mark(reply->length, framed);
+	memcpy(framed + 4, reply->data, reply->length);
+	FUZZ_ASSERT(
+		record_feed(&record, framed, 4 + reply->length, &taken) == RECORD_WHOLE);
+	FUZZ_ASSERT(taken == 4 + reply->length && record.length == reply->length);
+}
+
 static void decode(const uint8_t *data, size_t size)
 {
 	char *exact = fuzz_copy(data, size, 0);
@@ -17,6 +31,7 @@ static void decode(const uint8_t *data, size_t size)
 	case CALL_ANSWERED:
 		FUZZ_ASSERT(reply.length >= 20 && reply.length <= REPLY_SIZE_MAX);
 		FUZZ_ASSERT(memcmp(reply.data, data, 4) == 0);
+		check_framed(&reply);
 		break;
 	case CALL_ADD:
 		FUZZ_ASSERT(call.version == 1 || call.version == 2);
@@ -24,6 +39,7 @@ static void decode(const uint8_t *data, size_t size)
 		call_answer(call.xid, CALL_STATUS_PERM, &reply);
 		FUZZ_ASSERT(reply.length == 28);
 		FUZZ_ASSERT(memcmp(reply.data, data, 4) == 0);
+		check_framed(&reply);
 		break;
 	}
 	free(exact);

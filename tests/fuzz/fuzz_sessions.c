@@ -4,6 +4,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	bool has_failed = fuzz_take_failure(data, &size);
 	char *copy = fuzz_copy(data, size, 0);
 	FILE *from = size ? fmemopen(copy, size, "r") : NULL;
 	struct sessions sessions = {0};
@@ -15,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		int r = sessions_read(from, &sessions, &line, &problem);
 
 		FUZZ_ASSERT(r <= 0 && line >= 1);
-		FUZZ_ASSERT(r == 0 || problem);
+		fuzz_fail_no_more();
+		FUZZ_ASSERT(r == 0 || problem || has_failed);
 		for (size_t i = 0; i < sessions.count; i++) {
 			const struct session_group *group = &sessions.groups[i];
 
@@ -28,6 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		sessions_done(&sessions);
 		fclose(from);
 	}
+	fuzz_fail_no_more();
 	free(copy);
 	return 0;
 }

@@ -29,7 +29,7 @@ LOAD_SECONDS = 0.12    # at most, before a kill
 LONG_MS, SHORT_MS = 600000, (1000, 2000)
 CONFIGURATION = 'lease_time = 1h\nlease_special = {"10.0.0.0/8", "2001:db8::/32"}\n'
 MAPS = ("postfix", "drac", "access")
-STATE_FILES = {"blocks", "lock", "maps", "running", "table"}
+STATE_FILES = {"blocks", "lock", "maps", "published", "running", "table"}
 MAP_FILES = {name for map_ in MAPS for name in (f"{map_}.db", f".{map_}.db.spare")}
 STATIC = {"connect:192.0.2.66": "REJECT"}
 
@@ -72,7 +72,7 @@ class Findings:
     def count(self, what, number=1):
         """Count what was done."""
         with self._lock:
-            self.counts[what] += number
+            self.counts[what] = self.counts.get(what, 0) + number
 
     def answer(self, address, problem):
         """Note what was wrong with an answer, if anything."""
@@ -228,12 +228,12 @@ def look_at_remains(site, findings):
         rows = map_rows(site, name)
         if rows != (STATIC if name == "access" else {}):
             findings.add("a dead dracd leaves withdrawn maps", f"{name}: {len(rows)} rows")
-    look_at_files(site, findings, "dead", {"report", "control"}, {"blocks.new", "running.new"})
+    look_at_files(site, findings, "dead", {"report", "control"}, {"blocks.new", "running.new", "published.new"})
 
 
-def look_at_files(site, findings, when, run_may_have, until_next_start=frozenset()):
+def look_at_files(site, findings, when, run_may_have, state_may_have=frozenset()):
     """There is nothing in dracd's directories but what belongs there."""
-    for path, expected in (("/var/lib/dracd", STATE_FILES | until_next_start), ("/var/lib/dracd/maps", MAP_FILES),
+    for path, expected in (("/var/lib/dracd", STATE_FILES | state_may_have), ("/var/lib/dracd/maps", MAP_FILES),
                            ("/run/dracd", run_may_have),
                            ("/var/spool/postfix/dracd", {"policy", "socketmap"} & run_may_have)):
         more = set(os.listdir(site.roots.dracd + path)) - expected

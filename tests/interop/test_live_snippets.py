@@ -14,7 +14,7 @@ from tests.site import Site, dialogue, wait
 from tests.site import site as sites
 
 POLICY, SOCKETMAP, SENDMAIL = MTAS = ("postfix-policy", "postfix-socketmap", "sendmail-drac-socket")
-CONFIGURATION = "lease_time = 1h\n" + ask.SPECIAL
+CONFIGURATION = "lease_time = 1h\nwatchdog = 0\n" + ask.SPECIAL
 AT_ONCE = 900          # ms, on a slow machine
 PATIENCE = 200         # s for a reply: longer than any MTA waits
 

@@ -21,6 +21,9 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 CONFIGURATION = 'lease_special = {"127.0.0.0/8", "10.0.0.0/8", "198.51.100.0/24", "203.0.113.0/24"}\n'
 CLIENT, STRANGER = "127.0.0.77", "127.0.0.78"
 REPORTS, RESTARTS = 200, 5  # at least so many
+SCORES = {"dracd.service": 0.5, "dracd-withdraw.service": 0.5, "drac-rpcd.service": 1.2, "dracd-renew.service": 1.5}
+MAP = 'map site { type = hash  keys = postfix  path = "/var/lib/dracd/maps/site"  group = postfix  mode = 0640 }\n'
+OWN, ROUTER = "198.51.100.200", "198.51.100.201"
 DOVECOT = """\
 listen = 127.0.0.1
 ssl = no
@@ -105,9 +108,18 @@ class Step:
     def units_are_sound(self):
         """No unknown word in any unit."""
         told = self.machine.must("systemd-analyze", "verify", "--man=no", "dracd.service", "dracd-report.socket",
+                                 "dracd-addresses.socket", "dracd-withdraw.service",
                                  "dracd-renew.service", "dracd-renew.timer",
                                  "drac-rpcd.service", "drac-rpcd.socket")
         assert told == "", told
+
+    def scores(self):
+        """systemd's own judgement of each sandbox."""
+        for unit, most in SCORES.items():
+            told = self.machine.must("systemd-analyze", "security", "--offline=true", unit)
+            score = float(re.search(r"Overall exposure level for \S+: ([0-9.]+)", told)[1])
+            print(f"# {unit}: exposure {score}, at most {most}")
+            assert score <= most, told
 
     def recipes(self):
         """Dovecot and Postfix, by the recipes of the README."""
@@ -129,13 +141,119 @@ class Step:
         assert self.state("dracd-report.socket") == "active"
         assert self.machine.shows("dracd-report.socket", "UnitFileState") == "enabled"
         assert self.machine.shows("dracd-renew.timer", "UnitFileState") == "disabled"
+        assert self.machine.shows("dracd-addresses.socket", "UnitFileState") == "enabled"
+        assert self.machine.shows("dracd-withdraw", "UnitFileState") == "enabled"
         assert self.machine.shows("dracd", "StatusText") == "serving"
         told = self.machine.must("dracctl", "status")
         assert "lookup    postfix policy /var/spool/postfix/dracd/policy" in told, told
         got = self.machine.must("stat", "-c", "%U %G %a", "/run/dracd/report").strip()
         assert got == "root drac-login 660", got
-        status = self.machine.must("cat", f"/proc/{self.pid()}/status")
-        assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE), status
+
+    def sandbox(self):
+        """What the unit takes away from dracd is gone, and all that dracd does goes on without it."""
+        for pid in self.processes():
+            status = dict(line.split(":\t", 1) for line in self.machine.must("cat", f"/proc/{pid}/status").splitlines()
+                          if ":\t" in line)
+            assert {status[name].strip("0") for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {""}, status
+            assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2"), status
+            assert self.machine.must("readlink", f"/proc/{pid}/ns/net") != self.machine.must("readlink", "/proc/1/ns/net")
+            for path, may in (("/etc", False), ("/usr", False), ("/var/lib", False), ("/var/spool/postfix", False),
+                              ("/run/dracd", True), ("/var/lib/dracd", True), ("/var/spool/postfix/dracd", True)):
+                status, told = self.machine.run("nsenter", "--target", pid, "--mount", "sh", "-c",
+                                                f"touch {path}/probe && rm {path}/probe")
+                assert (status == 0) == may and (may or "Read-only" in told), f"{path}: {told}"
+        self.machine.write("/etc/drac/drac.conf", CONFIGURATION + MAP)
+        self.machine.must("systemctl", "reload", "dracd")
+        told = self.machine.must("stat", "-c", "%U %G %a", "/var/lib/dracd/maps/site.db").strip()
+        assert told == "dracd postfix 640", told
+        assert "OK granted" in self.report("login address=203.0.113.60 user=bob service=imap wait_ms=5000")
+        assert self.is_in_map("203.0.113.60")
+        told = self.machine.must("dracctl", "maps", "--verify")
+        assert "site" in told, told
+        self.machine.must("dracctl", "revoke", "203.0.113.60", "--hold", "0")
+        # a network of its own, but the addresses of the host, and its router
+        for address in (OWN, ROUTER):
+            assert self.report(f"login address={address} user=bob service=imap").startswith("OK granted")
+            self.machine.must("dracctl", "revoke", address, "--hold", "0")
+        self.machine.network("address", "add", f"{OWN}/32", "dev", "lo")
+        self.machine.network("route", "add", "default", "via", ROUTER, "dev", "lo", "onlink")
+        self.machine.must("systemctl", "reload", "dracd")
+        assert "reason=own_address" in self.report(f"login address={OWN} user=bob service=imap")
+        assert "reason=router" in self.report(f"login address={ROUTER} user=bob service=imap")
+        self.machine.network("route", "del", "default")
+        self.machine.network("address", "del", f"{OWN}/32", "dev", "lo")
+
+    def is_in_map(self, address):
+        """Whether Postfix finds it."""
+        status, told = self.machine.run("postmap", "-q", address, "hash:/var/lib/dracd/maps/site")
+        assert (status, told) in ((0, "OK\n"), (1, "")), told
+        return status == 0
+
+    def withdrawn(self):
+        """Whatever ends dracd and its guardian, the maps and lookups are closed behind it."""
+        self.machine.write("/etc/drac/drac.conf", CONFIGURATION + MAP)
+        self.machine.write("/etc/systemd/system/dracd.service.d/once.conf", "[Service]\nRestart=no\n")
+        self.machine.must("systemctl", "daemon-reload")
+        kill = ("systemctl", "kill", "--kill-whom=all")
+        for name, order in (("stop", ("systemctl", "stop", "dracd")),
+                            ("dracd killed", ("systemctl", "kill", "--kill-whom=main", "-s", "KILL", "dracd")),
+                            ("dracd and guardian killed", (*kill, "-s", "KILL", "dracd")),
+                            ("dracd crashed", ("systemctl", "kill", "--kill-whom=main", "-s", "ABRT", "dracd"))):
+            self.machine.must("systemctl", "restart", "dracd")
+            assert self.report("login address=203.0.113.61 user=bob service=imap wait_ms=5000").startswith("OK ")
+            assert self.is_in_map("203.0.113.61")
+            started = time.monotonic()
+            self.machine.must(*order)
+            wait.until(lambda: not self.is_in_map("203.0.113.61"), f"{name}: the map to be withdrawn")
+            print(f"# systemd, {name}: map withdrawn after {(time.monotonic() - started) * 1000:.0f} ms")
+            wait.until(lambda: self.state() in ("inactive", "failed"), f"{name}: the unit to end")
+            for path in ("/run/dracd/socketmap", "/var/spool/postfix/dracd/policy"):
+                assert self.machine.run("test", "-e", path)[0] == 1, f"{name}: {path}"
+            assert self.machine.must("cat", "/var/lib/dracd/published") == "dracd-published version=1\n", name
+        told = self.machine.must("journalctl", "-b", "-o", "cat", "-u", "dracd")
+        assert "withdrawn: 2 of 2 lookups and maps" in told, told[-3000:]
+        self.machine.must("rm", "-r", "/etc/systemd/system/dracd.service.d")
+        self.machine.must("systemctl", "daemon-reload")
+        self.machine.must("systemctl", "reset-failed", "dracd")
+        self.machine.must("systemctl", "start", "dracd")
+        assert self.is_in_map("203.0.113.61")  # the true set is back at once
+
+    def withdrawn_beside_what_is_not_there(self):
+        """A directory of a drop-in that is not there keeps nothing from being withdrawn."""
+        drop_in = "[Service]\nReadWritePaths=-/var/spool/postfix-lan/dracd\n"
+        for unit in ("dracd", "dracd-withdraw"):
+            self.machine.write(f"/etc/systemd/system/{unit}.service.d/lan.conf", drop_in)
+        self.machine.must("systemctl", "daemon-reload")
+        self.machine.must("systemctl", "restart", "dracd")
+        assert self.is_in_map("203.0.113.61")
+        self.machine.must("systemctl", "kill", "--kill-whom=all", "-s", "KILL", "dracd")
+        self.machine.must("systemctl", "stop", "dracd-report.socket", "dracd")
+        assert not self.is_in_map("203.0.113.61")
+        self.machine.must("systemctl", "restart", "dracd-withdraw")
+        self.machine.must("systemctl", "start", "dracd")
+        self.machine.must("systemctl", "restart", "dracd-withdraw")  # beside a dracd that runs: it leaves that alone
+        assert self.is_in_map("203.0.113.61")
+        self.machine.must("rm", "-r", "/etc/systemd/system/dracd.service.d", "/etc/systemd/system/dracd-withdraw.service.d")
+        self.machine.must("systemctl", "daemon-reload")
+
+    def stale_at_boot(self):
+        """The plug is pulled while a lease is published, and dracd does not come back: no MTA finds it."""
+        assert self.is_in_map("203.0.113.61")
+        condition = "/etc/systemd/system/dracd.service.d/off.conf"
+        self.machine.write(condition, "[Unit]\nConditionPathExists=/nowhere\n")
+        self.machine.must("sync")
+        self.machine.pull_the_plug()
+        self.machine.boot()
+        assert self.state("dracd-withdraw") == "active" and self.state() == "inactive"
+        done = int(self.machine.shows("dracd-withdraw", "ActiveEnterTimestampMonotonic"))
+        for unit in ("postfix@-.service", "postfix.service"):
+            started = int(self.machine.shows(unit, "InactiveExitTimestampMonotonic"))
+            assert 0 < done <= started, f"{unit}: {started}, dracd-withdraw {done}"
+        assert not self.is_in_map("203.0.113.61")
+        self.machine.must("rm", condition)
+        self.machine.must("systemctl", "daemon-reload")
+        self.machine.must("systemctl", "start", "dracd")
+        assert self.is_in_map("203.0.113.61")
 
     def reporters(self):
         """The helper's account may report, another may not even connect."""
@@ -214,8 +332,9 @@ class Step:
     def gateway_socket(self):
         """drac-rpcd behind its socket unit: the first call starts it, and calls outlast a restart."""
         self.machine.must("systemctl", "enable", "--now", "drac-rpcd.socket")
-        assert self.state("drac-rpcd") == "inactive"
-        assert self.report_by_rpc("198.51.100.33") == 0
+        assert self.state("drac-rpcd") == "inactive", self.state("drac-rpcd")
+        got = self.report_by_rpc("198.51.100.33")
+        assert got == 0, got
         assert self.state("drac-rpcd") == "active"
         self.call_during("systemctl", "restart", "drac-rpcd")
         assert {"198.51.100.33", "198.51.100.34"} <= self.leases()
@@ -363,8 +482,9 @@ class Step:
         for unit in ("dovecot.service", "postfix@-.service", "postfix.service"):
             started = int(self.machine.shows(unit, "InactiveExitTimestampMonotonic"))
             assert self.state(unit) == "active" and 0 < ready <= started, f"{unit}: {started}, dracd {ready}"
-        told = self.machine.shows("dracd", "Before").split()
-        assert {"sendmail.service", "exim4.service"} <= set(told), told
+        for unit in ("dracd.service", "dracd-withdraw.service"):
+            told = re.findall(r"\n\tBefore: (\S+)", self.machine.must("systemd-analyze", "dump", unit))
+            assert {"postfix@-.service", "postfix.service", "sendmail.service", "exim4.service"} <= set(told), told
         assert self._rcpt(CLIENT).code == 250  # the lease has outlived the reboot
 
     def power_failure(self):
@@ -376,7 +496,8 @@ class Step:
 
     def uninstall(self):
         """make uninstall takes away every unit."""
-        self.machine.must("systemctl", "disable", "--now", "dracd", "dracd-report.socket")
+        self.machine.must("systemctl", "disable", "--now", "dracd", "dracd-report.socket",
+                          "dracd-addresses.socket", "dracd-withdraw.service")
         subprocess.run(["make", "-s", "uninstall", f"DESTDIR={self.machine.root}"], cwd=TOP, check=True,
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         # /usr holds all that is installed and is not the site's (its /etc, its table) to keep.
@@ -392,10 +513,12 @@ def main():
     cases = Cases()
     step = Step()
     try:
-        for case in (step.install, step.units_are_sound, step.recipes, step.enable, step.reporters,
+        for case in (step.install, step.units_are_sound, step.scores, step.recipes, step.enable, step.sandbox, step.reporters,
                      step.login_to_relay, step.gateway, step.gateway_socket, step.journal_fields, step.renewal,
                      step.restart, step.reload, step.other_path, step.killed, step.hangs, step.stop_service,
-                     step.stop, step.boot_order, step.power_failure, step.uninstall):
+                     step.stop, step.withdrawn,
+                     step.withdrawn_beside_what_is_not_there, step.boot_order, step.power_failure, step.stale_at_boot,
+                     step.uninstall):
             cases.one(f"systemd: {case.__doc__.splitlines()[0].rstrip('.')}", case)
             if cases.failed and case == step.install:  # then nothing that follows has a ground to stand on
                 break

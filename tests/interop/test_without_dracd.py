@@ -7,7 +7,7 @@ from tests.interop.cases import Cases
 from tests.site import Site, wait
 from tests.site import site as sites
 
-CONFIGURATION = "lease_time = 1h\n" + ask.SPECIAL
+CONFIGURATION = "lease_time = 1h\nwatchdog = 0\n" + ask.SPECIAL  # it is to hang for as long as this takes
 STATIC_RELAY = {"IPv4": "198.51.100.67", "IPv6": "2001:db8:1::67"}
 ACCESS = "Connect:198.51.100.67 RELAY\nConnect:IPv6:2001:db8:1:0:0:0:0:67 RELAY\n"
 CLIENT_ACCESS = "198.51.100.67 OK\n2001:db8:1::67 OK\n"

@@ -20,6 +20,8 @@ from tests.site import kernel
 KEPT, SHORT, NEW = "203.0.113.9", "203.0.113.10", "203.0.113.11"
 LIVE = map_types.LIVE
 SECOND = 1000
+SWAPS = 100000
+REBUILDS = 20
 DISK = "mode=0755,size=4m,nr_inodes=200"
 
 
@@ -203,7 +205,11 @@ class Hostile(unittest.TestCase):
     def hog(self, files):
         """The disk is full, or has no more files; an lmdb map needs neither for a small change."""
         hog = []
-        self.suffer(lambda: hog.append(Hog(self.disk, files)), lambda: hog[0].release(), all_fail=False)
+
+        def put():
+            hog.append(Hog(self.disk, files))
+            self.addCleanup(hog[0].release)  # or a failure would leave it at work
+        self.suffer(put, lambda: hog[0].release(), all_fail=False)
 
     def test_full_disk(self):
         self.hog(files=False)
@@ -279,6 +285,47 @@ class Hostile(unittest.TestCase):
             if os.path.islink(f"{self.maps}/{name}"):
                 os.unlink(f"{self.maps}/{name}")
         self.assert_recovered({KEPT} | {f"203.0.113.{20 + k % 100}" for k in range(1, n + 1)})
+
+    def exchange(self, pairs, done, counted):
+        """Swaps each pair of names for each other, again and again; they come back as they were."""
+        while not done.is_set():
+            for one, other in pairs:
+                for _ in range(2):
+                    if kernel.exchange(one, other):
+                        counted[0] += 1
+
+    def test_names_that_change_at_any_moment(self):
+        """The directory, and the maps in it, are links at one moment and themselves at the next."""
+        os.symlink(self.outside, f"{self.disk}/elsewhere")
+        pairs = [(self.maps, f"{self.disk}/elsewhere")]
+        for kind in LIVE:
+            os.symlink(f"{self.outside}/target", f"{self.disk}/link-{kind}")
+            pairs.append((self.path(kind), f"{self.disk}/link-{kind}"))
+        counted, done = [0], threading.Event()
+        attacker = threading.Thread(target=self.exchange, args=(pairs, done, counted))
+        attacker.start()
+        rebuilds = 0
+        try:
+            end = time.monotonic() + 200
+            while (counted[0] < SWAPS or rebuilds < REBUILDS) and time.monotonic() < end:
+                self.dracd.login(f"203.0.113.{20 + rebuilds % 100}", "user=bob wait_ms=200")
+                self.dracd.control("maps rebuild=yes")
+                rebuilds += 1
+        finally:
+            done.set()
+            attacker.join()
+        self.assertGreaterEqual(counted[0], SWAPS)
+        self.assertGreaterEqual(rebuilds, REBUILDS)
+        self.assertEqual(snapshot(self.outside), self.untouched)
+        print(f"# {counted[0]} times a name was swapped for a link, in {rebuilds} rebuilds")
+        self.assertFalse(os.path.islink(self.maps))
+        for name in os.listdir(self.maps):  # a map that dracd has replaced while it lay elsewhere
+            if os.path.islink(f"{self.maps}/{name}"):
+                os.unlink(f"{self.maps}/{name}")
+        for kind in LIVE:
+            if os.path.lexists(f"{self.disk}/link-{kind}"):
+                os.unlink(f"{self.disk}/link-{kind}")
+        self.assert_recovered({KEPT} | {f"203.0.113.{20 + k % 100}" for k in range(rebuilds)})
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ NOT_LET_IN = "PermissionError"
 DENIED = rb"ERR reason=denied text=[^\n]*\n"
 SYNTAX = rb"ERR reason=syntax text=[^\n]*\n"
 NO_BLOCK = b"NO reason=no_block\n"
-ASKED = rb"(?:(?:dracd|leases|logins|lookups?|map|warning|lease|block) [^\n]*\n)*OK[^\n]*\n"
+ASKED = rb"(?:(?:dracd|leases|logins|reporter|lookups?|map|warning|lease|block) [^\n]*\n)*OK[^\n]*\n"
 POLICY = f"request=smtpd_access_policy\nclient_address={GOOD}\n\n".encode()
 
 REPORT = [  # account, what is sent, all that comes back

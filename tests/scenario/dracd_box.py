@@ -101,6 +101,8 @@ class Dracd:
     def write_config(self, config, base=BASE):
         with open(self.config, "w") as file:
             file.write(base.format(dir=self.directory, uid=os.getuid()) + config)
+            if "watchdog" not in config:  # some stop it for longer than it may hang
+                file.write("watchdog = 1min\n")
 
     def path(self, name):
         return f"{self.directory}/{name}"

@@ -156,9 +156,10 @@ class Gateway:
                 self.sockets.append(made)
                 self.at[name, 6 if ":" in address else 4] = made.getsockname()[:2]
         self.process = None
+        self.tracer = []  # a command to run it under, as the same process
 
     def start(self, wait=True):
-        command = [GATEWAY, "-d", "-c", self.dracd.config]
+        command = [*self.tracer, GATEWAY, "-d", "-c", self.dracd.config]
         environment = {**os.environ}
         passed = [fcntl.fcntl(made, fcntl.F_DUPFD, 100) for made in self.sockets]
         if passed:  # they are to be 3, 4 ...; LISTEN_PID is that of the shell, which becomes it

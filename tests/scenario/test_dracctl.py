@@ -16,6 +16,9 @@ STATUS = """\
 dracd version=1.0.0 state={state} mode=enforce up_ms=1036800000 pid=812
 leases count=412 ipv4=388 ipv6=24 limit=100000 next_end_ms=3000
 logins window_ms=300000 granted=12 renewed=96 refused=3 errors=0 refused_private=2 refused_never_lease=1
+reporter name=drac-rpcd leases=1 limit=20000 max_rate=4000
+reporter name=drac-login leases=411
+reporter name=root leases=0 limit=10
 lookups window_ms=300000 asked=1204 permitted=31
 lookup name=postfix protocol=policy path=/var/spool/postfix/dracd/policy connections=1 asked=1204 permitted=31
 lookup name=lan protocol=plain path=/run/dracd/lan connections=0 asked=7 permitted=0 services=pop3,imap networks=2
@@ -55,6 +58,8 @@ class Dracctl(dracctl_box.Dracctl):
 dracd 1.0.0 up 12 days   mode enforce   OK
 leases    412 (388 IPv4, 24 IPv6), next ends in 3 s; limit 100000
 logins    granted 12 renewed 96 refused 3 in the last 5 min (private 2, never_lease 1)
+reporter  drac-rpcd 1 lease; limit 20,000; 4,000 logins a second
+reporter  drac-login 411 leases
 lookups   1,204 in the last 5 min, 31 permitted
 lookup    postfix policy /var/spool/postfix/dracd/policy, 1 connection, asked 1,204, 31 permitted
 lookup    lan plain /run/dracd/lan, 0 connections, asked 7, 0 permitted; sees only pop3,imap in 2 networks
@@ -97,6 +102,7 @@ lookups   0 in the last 5 min, 0 permitted
             self.assertEqual(value["lookup"][1], {
                 "name": "lan", "protocol": "plain", "path": "/run/dracd/lan", "connections": 0, "asked": 7,
                 "permitted": 0, "services": "pop3,imap", "networks": 2})
+            self.assertEqual(value["reporter"][2], {"name": "root", "leases": 0, "limit": 10})
             self.assertEqual(len(value["warning"]), 1)
             self.assertNotIn("later_line", value)
         self.check(["status"], "OK\n", "status", 3)

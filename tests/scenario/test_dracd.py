@@ -331,7 +331,7 @@ class Death(Case):
             with open(self.dracd.path(f"state/{name}"), "w") as file:
                 file.write("half a l")
         self.dracd.start()
-        self.assertEqual(set(os.listdir(self.dracd.path("state"))), {"lock", "running", "table"})
+        self.assertEqual(set(os.listdir(self.dracd.path("state"))), {"lock", "published", "running", "table"})
 
     def test_damaged_table_is_moved_aside(self):
         self.dracd.login("203.0.113.9")

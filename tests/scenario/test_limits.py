@@ -1,5 +1,8 @@
 """What one client can take of the sockets: a share of the connections, and a time for each request."""
 import concurrent.futures
+import os
+import resource
+import select
 import time
 import unittest
 
@@ -45,6 +48,42 @@ class Limits(unittest.TestCase):
         self.assertTrue(self.dracd.login("203.0.113.9").startswith("OK granted"), "other sockets too")
         held.pop().close()
         self.dracd.wait_for(self.is_served, "room again")
+
+    def files(self):
+        """The numbers of the descriptors that dracd has."""
+        return {int(number) for number in os.listdir(f"/proc/{self.dracd.process.pid}/fd")}
+
+    def test_without_descriptors(self):
+        """Who comes is let go at once, and does not hang in the queue; who is there is served."""
+        pid, (question, end) = self.dracd.process.pid, WHOLE["policy"]
+        used = self.open("policy")
+        used.send(question)
+        used.until(end)
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        limit, held = max(self.files()) + 1, []
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
+        # what numbers are free; one that comes too many is let go
+        self.dracd.wait_for(lambda: len(self.files()) >= limit or held.append(self.open("plain")), "all to be taken")
+        ticks = self.dracd.processor_ticks()
+        more = len(held) + 4
+        for socket in ("policy", "socketmap", "control", "report"):
+            refused = 0
+            while refused < 3:
+                stream = self.open(socket)
+                if select.select([stream.socket], [], [], 1)[0]:
+                    self.assertTrue(stream.at_end(), socket)
+                    refused += 1
+                else:  # it has a number that libc had for a moment when they were taken
+                    held.append(stream)
+                    self.assertLess(len(held), more, socket)
+        used.send(question)
+        self.assertEqual(used.until(end), "action=DUNNO")
+        self.assertLess(self.dracd.processor_ticks() - ticks, 50, "it does not turn for nothing")
+        for stream in held:
+            stream.close()
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        self.dracd.wait_for(self.is_served, "room again")
+        self.assertTrue(self.dracd.login("203.0.113.9").startswith("OK granted"))
 
     def late(self, socket, beginning, is_first):
         """How a connection ends that sends this and no more, and after how long."""

@@ -45,6 +45,25 @@ class Log(unittest.TestCase):
             said.seek(0)
             self.assertRegex(said.read(), "^(error: )?/.*drac.conf:[0-9]+: .*lease_tiem")
 
+    def test_no_name_makes_a_second_line_or_field(self):
+        """Each printable octet, what is refused, and what some programs take for the end of a line."""
+        self.dracd.start()
+        begin = len(self.dracd.text())
+        names = [chr(n) for n in range(1, 0xa1)] + ["\u2028", "\u2029", "\u202e", "\ud7ff", "\U0010ffff",
+                                                    "=", "\" reason=x", "x\\n", "a\tb", "granted 203.0.113.8", "x" * 255]
+        clean = [name for name in names if not re.search("[\x00-\x1f\x7f-\x9f]", name)]
+        with self.dracd.stream("report") as report:
+            for number, name in enumerate(names):
+                escaped = "".join(f"%{octet:02x}" for octet in name.encode())
+                answer = report.ask(f"login address=203.0.113.{number % 200 + 1} user={escaped} service=imap")
+                self.assertTrue(answer.startswith("OK " if name in clean else "ERR reason=syntax "), (name, answer))
+        self.dracd.stop()
+        lines = re.split("[\n\r\v\f\x1c-\x1e\x85]", self.dracd.text()[begin:])
+        told = [line for line in lines if " user=" in line]
+        self.assertEqual(len(told), len(clean))
+        for line in told:
+            self.assertRegex(line, f"^{STAMP}(granted|renewed) \\S+ user=[^ \"=]+ service=imap until=[^ =]+ reporter=[^ =]+$")
+
 
 if __name__ == "__main__":
     unittest.main()

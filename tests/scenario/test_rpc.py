@@ -1,5 +1,6 @@
 """The DRAC protocol on the wire: what drac-rpcd answers, and what dracd then admits."""
 import itertools
+import os
 import re
 import signal
 import socket
@@ -393,6 +394,27 @@ class CoreLimit(Case):
         client = self.udp()
         self.assertEqual(client.ask(message(98, 1, 1, ipv4("203.0.113.1"))), answered(98, SUCCESS))
         self.assertEqual(client.ask(message(99, 1, 1, ipv4("203.0.113.2"))), answered(99, SYSERR))
+
+
+class ReporterLimit(Case):
+    """What dracd grants a gateway that does not keep to its own limits."""
+    config = f"reporter {os.getuid()} {{ max_leases = 2 max_rate = 20 lease_time_max = 1min }}\n"
+
+    def test_number_of_leases(self):
+        client = self.udp()
+        for xid, (number, status) in enumerate(((1, SUCCESS), (2, SUCCESS), (3, SYSERR), (1, SUCCESS)), 131):
+            self.assertEqual(client.ask(message(xid, 1, 1, ipv4(f"203.0.113.{number}"))), answered(xid, status))
+        self.assertFalse(self.dracd.admits("203.0.113.3"))
+        answer = self.dracd.control("check address=203.0.113.1")[0]
+        self.assertLessEqual(int(re.search(r"left_ms=(\d+)", answer)[1]), 60000)
+
+    def test_rate(self):
+        client = self.tcp()
+        for xid in range(100):
+            client.send(message(xid, 1, 1, ipv4("203.0.113.1")))
+        answers = [client.receive()[-4:] for _ in range(100)]
+        self.assertIn(bytes([0, 0, 0, SYSERR]), answers)
+        self.assertGreaterEqual(answers.count(bytes(4)), 20)
 
 
 class Limits(Case):

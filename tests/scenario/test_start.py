@@ -53,6 +53,43 @@ class FailedStart(Start):
         self.nothing_is_left()
 
 
+class SuspectTable(Start):
+    """What is found wrong with the table at the start, and is not."""
+
+    def test_file_that_was_never_written_is_no_damage(self):
+        os.truncate(self.dracd.path("state/table/data.mdb"), 0)
+        self.dracd.start()
+        self.assertNotIn("moved aside", self.dracd.text())
+        self.assertTrue(self.dracd.login("203.0.113.10").startswith("OK granted"))
+
+    @unittest.skipUnless(shutil.which("strace"), "strace is missing")
+    def test_killed_check_costs_no_lease(self):
+        # only the child that checks sets an alarm
+        self.dracd.tracer = ["strace", "-D", "-f", "-qq", "-o", self.dracd.path("trace"), "-e",
+                             "inject=alarm:signal=KILL"]
+        self.dracd.start(wait=False)
+        self.assertEqual(self.dracd.process.wait(30), 1)
+        self.assertIn("table: cannot read it", self.dracd.text())
+        self.dracd.tracer = []
+        self.dracd.start()
+        self.assertNotIn("moved aside", self.dracd.text())
+        self.assertTrue(self.dracd.admits("203.0.113.9"))
+
+    @unittest.skipUnless(shutil.which("strace"), "strace is missing")
+    def test_marker_that_cannot_be_read_costs_no_lease(self):
+        self.dracd.start()
+        self.dracd.stop(signal.SIGKILL)
+        self.dracd.tracer = ["strace", "-D", "-f", "-qq", "-o", self.dracd.path("trace"), "-P",
+                             self.dracd.path("state/running"), "-e", "inject=read:error=EIO"]
+        self.dracd.start(wait=False)
+        self.assertEqual(self.dracd.process.wait(30), 1)
+        self.assertIn("cannot read running", self.dracd.text())
+        self.dracd.tracer = []
+        self.dracd.start()
+        self.assertNotIn("moved aside", self.dracd.text())
+        self.assertTrue(self.dracd.admits("203.0.113.9"))
+
+
 @unittest.skipUnless(shutil.which("strace"), "strace is missing")
 @unittest.skipUnless(shutil.which("db5.3_dump"), "db5.3_dump (package db5.3-util) is missing")
 @unittest.skipIf("nobdb" in os.environ.get("B", ""), "built without Berkeley DB")

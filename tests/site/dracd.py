@@ -77,6 +77,40 @@ class Dracd:
         """kill -9."""
         self._process.stop(signal.SIGKILL)
 
+    def crash(self):
+        """Ends as a failed assertion would end it."""
+        self._process.send(signal.SIGABRT)
+
+    def send_kill(self):
+        """kill -9, and nothing is waited for."""
+        self._process.send(signal.SIGKILL)
+
+    def send_stop(self):
+        """SIGTERM, and nothing is waited for."""
+        self._process.send(signal.SIGTERM)
+
+    def join(self):
+        """Its exit status."""
+        return wait.until(lambda: (self._process.ended(),) if self._process.ended() is not None else None,
+                          "dracd to end")[0]
+
+    def guardian(self):
+        """The process that watches over it."""
+        with open(f"/proc/{self._process.pid}/task/{self._process.pid}/children", encoding="ascii") as children:
+            pid, = children.read().split()
+        return int(pid)
+
+    def kill_with_guardian(self):
+        """kill -9 to both, so that neither can withdraw anything; waits for the end."""
+        guardian = self.guardian()
+        self.pause()
+        os.kill(guardian, signal.SIGKILL)
+        self.kill()
+
+    def withdraw(self):
+        """Run dracd-withdraw, as a service manager does when dracd has ended."""
+        return process.run(self._roots.dracd, ["/build/dracd/dracd-withdraw", "-f"])
+
     def pause(self):
         """Hang it: the sockets stay, nobody answers. Waits until every thread stands still."""
         self._process.send(signal.SIGSTOP)

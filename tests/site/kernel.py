@@ -1,6 +1,7 @@
-"""The three system calls that Python 3.11 lacks: mount, setns, unshare."""
+"""System calls that Python 3.11 lacks: mount, renameat2, setns, unshare."""
 
 import ctypes
+import errno
 import os
 
 MNT_DETACH = 0x2
@@ -9,6 +10,8 @@ MS_RDONLY = 0x1
 MS_REMOUNT = 0x20
 MS_BIND = 0x1000
 MS_REC = 0x4000
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -37,6 +40,15 @@ def bind(source, target):
 def unmount(target):
     """Take away what is mounted there, also if it is in use."""
     _check(_libc.umount2(_bytes(target), MNT_DETACH), f"umount {target}")
+
+
+def exchange(one, other):
+    """Swaps two names at once; false if one of them is not there."""
+    result = _libc.renameat2(AT_FDCWD, _bytes(one), AT_FDCWD, _bytes(other), RENAME_EXCHANGE)
+    if result != 0 and ctypes.get_errno() == errno.ENOENT:
+        return False
+    _check(result, f"exchange {one} and {other}")
+    return True
 
 
 def join_network(namespace):

@@ -147,6 +147,11 @@ class Machine:
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         return done.returncode, done.stdout
 
+    def network(self, *words):
+        """Run ip(8), which the machine does not have, in its network."""
+        subprocess.run(["nsenter", "--target", str(self.pid), "--net", "ip", *words], check=True, stdin=subprocess.DEVNULL,
+                       timeout=LIMIT)
+
     def must(self, *words, text=""):
         """Run a command that has to succeed; returns its output."""
         status, output = self.run(*words, text=text)

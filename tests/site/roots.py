@@ -34,7 +34,7 @@ ACCOUNTS = {  # name: (uid and gid, groups it also belongs to)
 }
 EXTRA_GROUPS = {"postdrop": 620}
 
-PROGRAMS = ("dracd/dracd", "client/dracctl", "client/drac-postlogin", "maps/drac-mapread")
+PROGRAMS = ("dracd/dracd", "dracd/dracd-withdraw", "client/dracctl", "client/drac-postlogin", "maps/drac-mapread")
 
 _NSSWITCH = "passwd: files\ngroup: files\nshadow: files\nhosts: files\nservices: files\n"
 _HOSTS = "127.0.0.1 localhost\n::1 localhost\n192.0.2.25 mx.site.example\n2001:db8:25::25 mx.site.example\n"

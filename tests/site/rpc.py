@@ -128,9 +128,9 @@ class Gateway:
 class WireClient:
     """Keeps its port, as a client of DRAC does for months."""
 
-    def __init__(self, port, host="127.0.0.1"):
+    def __init__(self, port, host="127.0.0.1", limit=_LIMIT):
         self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.settimeout(_LIMIT)
+        self._socket.settimeout(limit)
         self._socket.connect((host, port))
         self._xid = 0
 

@@ -149,10 +149,23 @@ static void test_other_boot(void **state)
 	blocks = load(world, other_boot, now);
 	assert_int_equal(blocks->items[0].until_boot_usec, 47 * USEC_PER_SEC);
 	blocks_unref(blocks);
+	/* a second start in that boot goes by its boot clock, whatever the wall clock
+	 * says */
+	now.wall_usec += 86400 * USEC_PER_SEC;
+	blocks = load(world, other_boot, now);
+	assert_int_equal(blocks->count, 2);
+	assert_int_equal(blocks->items[0].until_boot_usec, 47 * USEC_PER_SEC);
+	blocks_unref(blocks);
+	save(world);
 	/* a clock that has gone back cannot be believed: the whole time again */
 	now.wall_usec = at(0).wall_usec - USEC_PER_SEC;
 	blocks = load(world, other_boot, now);
 	assert_int_equal(blocks->items[0].until_boot_usec, 107 * USEC_PER_SEC);
+	blocks_unref(blocks);
+	/* and of that, what is left at the next start of the machine */
+	now.wall_usec += 30 * USEC_PER_SEC;
+	blocks = load(world, this_boot, now);
+	assert_int_equal(blocks->items[0].until_boot_usec, 77 * USEC_PER_SEC);
 	blocks_unref(blocks);
 }
 

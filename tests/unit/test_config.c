@@ -272,6 +272,10 @@ static void test_between_options(void **state)
 			"lookup a: services:  is no service"},
 		{"lookup a { protocol = plain path = \"/x\" networks = {\"10.0.0.1/8\"} }",
 			"networks = 10.0.0.1/8: host bits are set"},
+		{"reporter nobody { max_leases = 5 }",
+			"drac.conf:1: reporter nobody: is not among the reporters"},
+		{"reporters = {\"65533\"}\nreporter 65533 { max_rate = 0 }",
+			"max_rate = 0: number out of range"},
 		{"control_socket = \"/x\"\nlookup a { protocol = policy path = \"/x\" }",
 			"lookup a: path is that of the report or control socket"},
 #if WITH_BDB
@@ -449,6 +453,7 @@ static void test_shipped_file_is_the_defaults(void **state)
 	assert_int_equal(config_load("drac.conf", &shipped, &world->problems), 0);
 	assert_int_equal(shipped->lease_time_usec, world->config->lease_time_usec);
 	assert_int_equal(shipped->max_leases, world->config->max_leases);
+	assert_int_equal(shipped->reporter_count, world->config->reporter_count);
 	assert_int_equal(shipped->service_count, world->config->service_count);
 	assert_int_equal(shipped->reporters.count, world->config->reporters.count);
 	config_compare(world->config, shipped, &world->problems);

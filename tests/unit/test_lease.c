@@ -90,7 +90,7 @@ static void test_rebase(void **state)
 		.boot_usec = 5 * USEC_PER_SEC, .wall_usec = at(20).wall_usec};
 
 	(void)state;
-	assert_true(lease_rebase(&lease, now));
+	assert_true(lease_rebase(&lease, at(10), now));
 	assert_int_equal(lease.deadline_boot_usec, 45 * USEC_PER_SEC);
 	assert_int_equal(lease.deadline_wall_usec, at(60).wall_usec);
 	now.boot_usec = 44 * USEC_PER_SEC;
@@ -100,12 +100,53 @@ static void test_rebase(void **state)
 	now.boot_usec = 5 * USEC_PER_SEC;
 	lease = fresh;
 	now.wall_usec = at(60).wall_usec;
-	assert_false(lease_rebase(&lease, now));
-	/* a clock that stands before the login leaves no more than the lease ever had */
-	lease = fresh;
-	now.wall_usec = at(0).wall_usec - 3600 * USEC_PER_SEC;
-	assert_true(lease_rebase(&lease, now));
-	assert_int_equal(lease.deadline_boot_usec, 65 * USEC_PER_SEC);
+	assert_false(lease_rebase(&lease, at(10), now));
+}
+
+/* Setting the wall clock back, at whatever time, gives nobody more than he had left. */
+static void test_rebase_after_clock_steps(void **state)
+{
+	struct address address = address_of("203.0.113.9");
+	struct login login = login_of("bob");
+	struct lease lease = lease_grant(&address, &login, 60 * USEC_PER_SEC, at(0)),
+		     copy;
+	struct moment back = at(10), now = {.boot_usec = 5 * USEC_PER_SEC};
+
+	(void)state;
+	back.wall_usec -= 86400 * USEC_PER_SEC; /* and then the last commit */
+	now.wall_usec = back.wall_usec + 20 * USEC_PER_SEC;
+	copy = lease;
+	assert_true(lease_rebase(&copy, back, now));
+	assert_int_equal(copy.deadline_boot_usec, (5 + 60 - 10 - 20) * USEC_PER_SEC);
+	/* a shorter login, or a renewal, by the new wall clock */
+	copy = lease;
+	lease_renew(&copy, &login, 10 * USEC_PER_SEC, back);
+	assert_true(lease_rebase(&copy, back, now));
+	assert_int_equal(copy.deadline_boot_usec, (5 + 60 - 10 - 20) * USEC_PER_SEC);
+	copy = lease;
+	lease_extend(&copy, 90 * USEC_PER_SEC, back);
+	assert_true(lease_rebase(&copy, back, now));
+	assert_int_equal(copy.deadline_boot_usec, (5 + 90 - 20) * USEC_PER_SEC);
+	/* it was over at the last commit */
+	now.wall_usec = back.wall_usec;
+	back.boot_usec = at(60).boot_usec;
+	assert_false(lease_rebase(&lease, back, now));
+}
+
+/* Who logs in after the wall clock was set forward has a lease after a reboot, too. */
+static void test_rebase_after_clock_was_behind(void **state)
+{
+	struct address address = address_of("203.0.113.9");
+	struct login login = login_of("bob");
+	struct lease lease = lease_grant(&address, &login, 60 * USEC_PER_SEC, at(0));
+	struct moment ahead = at(10), now = {.boot_usec = 5 * USEC_PER_SEC};
+
+	(void)state;
+	ahead.wall_usec += 86400 * USEC_PER_SEC;
+	lease_renew(&lease, &login, 30 * USEC_PER_SEC, ahead);
+	now.wall_usec = ahead.wall_usec + 20 * USEC_PER_SEC;
+	assert_true(lease_rebase(&lease, ahead, now));
+	assert_int_equal(lease.deadline_boot_usec, (5 + 60 - 10 - 20) * USEC_PER_SEC);
 }
 
 /* As many as there may be, with the longest names, each with an end of its own. */
@@ -260,6 +301,8 @@ int main(void)
 		cmocka_unit_test(test_shares),
 		cmocka_unit_test(test_user_count),
 		cmocka_unit_test(test_rebase),
+		cmocka_unit_test(test_rebase_after_clock_steps),
+		cmocka_unit_test(test_rebase_after_clock_was_behind),
 		cmocka_unit_test(test_services),
 		cmocka_unit_test(test_record_round_trip),
 		cmocka_unit_test(test_share_round_trip),

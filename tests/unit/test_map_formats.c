@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "tests/unit/map_world.h"
 
@@ -346,6 +347,34 @@ static void a_spare_needs_no_descriptor(void **state)
 	}
 }
 
+/* However many descriptors are left, a failure is told at once: who waits for one is not
+ * shut out meanwhile. */
+static void no_descriptor_is_not_waited_for(void **state)
+{
+	struct world *world = *state;
+	struct timespec start, end;
+	struct rlimit old, few;
+	unsigned failed = 0;
+	int next = dup(STDIN_FILENO);
+
+	assert_return_code(next, errno);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	few = old;
+	for (rlim_t left = 0; left < 6; left++) {
+		few.rlim_cur = (rlim_t)next + left;
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		if (map_begin_rebuild(world->map) == -EMFILE)
+			failed++;
+		map_abort(world->map);
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	assert_true(failed > 0);
+	assert_true(end.tv_sec - start.tv_sec <= 1);
+}
+
 static void a_text_holds_no_line_ends(void **state)
 {
 	struct world *world = *state;
@@ -388,6 +417,7 @@ static const struct {
 	EACH(a_failed_write_leaves_the_old_map),
 	EACH(a_withdrawal_and_a_spare_replace_it),
 	EACH(a_spare_needs_no_descriptor),
+	EACH(no_descriptor_is_not_waited_for),
 	EACH(a_text_holds_no_line_ends),
 };
 

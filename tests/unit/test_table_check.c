@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <sys/resource.h>
 
 #include "dracd/table_internal.h"
 #include "tests/unit/table_world.h"
@@ -147,6 +148,23 @@ static void test_counts(void **state)
 	assert_int_equal(table_get_state(world->table)->ipv6, 2);
 }
 
+/* A child that could not look has not found damage. */
+static void test_want_is_no_damage(void **state)
+{
+	struct world *world = *state;
+	struct table_grant grant;
+	struct rlimit old, none;
+
+	assert_int_equal(login(world, "203.0.113.9", "bob", 0, 60, &grant), 0);
+	close_table(world);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = old.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(check(world), -EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(check(world), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -154,6 +172,7 @@ int main(void)
 		TEST(test_damage_is_found),
 		TEST(test_rows_that_do_not_fit),
 		TEST(test_counts),
+		TEST(test_want_is_no_damage),
 	};
 
 	return cmocka_run_group_tests_name("table_check", tests, NULL, NULL);

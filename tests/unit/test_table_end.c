@@ -108,10 +108,34 @@ static void test_prefix_by_oracle(void **state)
 	assert_in_range(left_in_all, ROUNDS, ROUNDS * ROWS);
 }
 
+/* Who was one of too many users of a lease and is revoked leaves it no time of his. */
+static void test_one_of_many_users_is_revoked(void **state)
+{
+	struct world *world = *state;
+	struct table_grant grant;
+	struct table_ended ended;
+	struct lease lease;
+	char user[16];
+
+	assert_int_equal(login(world, "203.0.113.9", "eve", 0, 3600, &grant), 0);
+	for (unsigned i = 0; i < 2 * LEASE_SHARES_MAX; i++) {
+		snprintf(user, sizeof(user), "user%u", i);
+		assert_int_equal(login(world, "203.0.113.9", user, 1, 60, &grant), 0);
+	}
+	assert_int_equal(grant.lease.share_count, LEASE_SHARES_MAX);
+	assert_int_equal(table_begin(world->table, at(2)), 0);
+	assert_int_equal(table_end_user(world->table, "eve", &ended), 0);
+	assert_int_equal(table_commit(world->table, false), 0);
+	assert_int_equal(find(world, "203.0.113.9", &lease), 0);
+	assert_int_equal(lease.deadline_boot_usec, at(61).boot_usec);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_prefix_by_oracle, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_one_of_many_users_is_revoked, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("table_end", tests, NULL, NULL);

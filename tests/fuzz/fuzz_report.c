@@ -1,0 +1,44 @@
+/*
+ * All that a reporter sends on the report socket, requests ahead of their answers, and
+ * what he gets.  The first octet says in what pieces it comes, the second who he is, how
+ * fast he reads, and whether answers are there at once.
+ */
+#include <unistd.h>
+
+#include "dracd/report.h"
+#include "tests/fuzz/connection.h"
+#include "tests/fuzz/core.h"
+
+/* Each is final; nothing else is sent. */
+static bool is_answer(const struct words *words)
+{
+	return words_is(words, 0, "OK") || words_is(words, 0, "NO") ||
+	       words_is(words, 0, "ERR");
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct core core = {0};
+	struct talk how = {
+		.protocol = &report_protocol, .context = &core, .go_on = fuzz_core_go_on};
+	struct talked answers;
+
+	if (size < 2)
+		return 0;
+	how.piece = data[0] + 1U;
+	how.uid = data[1] % 8 == 7;
+	how.gets_stuck = data[1] & 8;
+	how.shares = data[1] & 16;
+	how.is_late = data[1] & 64;
+	how.leaves = data[1] & 128;
+	fuzz_core_set(data[1] & 32);
+	size -= 2;
+	if (fuzz_take_failure(data + 2, &size))
+		answers = talk(&how, data + 2, size);
+	else
+		answers = talk_in_any_pieces(&how, data + 2, size);
+	fuzz_fail_no_more();
+	fuzz_check_lines(&answers, is_answer);
+	free(answers.text);
+	return 0;
+}

@@ -1,0 +1,111 @@
+"""Descriptors that a peer hands over and nobody asked for: a TCP socket whose close waits for minutes, if it is the last
+one of it, holds nobody up, wherever dracd meets it."""
+import contextlib
+import os
+import signal
+import socket
+import struct
+import unittest
+
+from dracd_box import PATIENCE, Case
+
+LINGER = 100 * PATIENCE  # seconds; after PATIENCE a test has failed
+SOCKETS = ("report", "control", "policy", "plain", "socketmap")
+ROOM = 100  # more than the control socket has for one account
+
+
+class HandedOver(Case):
+    def lingering(self):
+        """A descriptor of a connection with octets that nobody takes; nobody else has it when the caller has closed it."""
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        client = socket.create_connection(listener.getsockname())
+        taker = listener.accept()[0]  # ends with the test, and the lingering with it
+        self.addCleanup(taker.close)
+        listener.close()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, LINGER))
+        client.setblocking(False)
+        try:
+            while True:
+                client.send(bytes(65536))
+        except BlockingIOError:
+            pass
+        client.setblocking(True)
+        return client.detach()
+
+    def hand(self, stream, octets, count=1):
+        """With these octets."""
+        files = [self.lingering() for _ in range(count)]
+        socket.send_fds(stream.socket, [octets], files)
+        for file in files:
+            os.close(file)
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """What is handed over meanwhile is not closed before the test has closed its own, so dracd is the last."""
+        os.kill(self.dracd.process.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.dracd.process.pid, os.WSTOPPED)
+        yield
+        os.kill(self.dracd.process.pid, signal.SIGCONT)
+
+    def is_served(self, name):
+        """Another one, by each way."""
+        with self.dracd.stream("report") as report:
+            self.assertEqual(report.ask("noop"), "OK", name)
+        self.assertEqual(self.dracd.admits("203.0.113.1"), False, name)
+
+    def test_with_a_request(self):
+        """They are closed, and so is the connection."""
+        for name in SOCKETS:
+            with self.dracd.stream(name) as stream:
+                with self.stopped():
+                    self.hand(stream, b"noop\n")
+                self.is_served(name)
+        with self.dracd.stream("report") as report:
+            with self.stopped():
+                self.hand(report, b"noop\n", 3)
+            self.assertTrue(report.at_end())
+        self.dracd.wait_for_log(f"report: uid {os.getuid()} hands over files that nobody asked for")
+
+    def test_behind_what_ends_the_connection(self):
+        """They are never read."""
+        for name in SOCKETS:
+            with self.dracd.stream(name) as stream:
+                with self.stopped():
+                    stream.send(b"\0" * 20000)
+                    self.hand(stream, b"x")
+                self.is_served(name)
+
+    def test_behind_a_login_whose_reporter_goes(self):
+        with self.stopped(), self.dracd.stream("report") as report:
+            report.send("login address=203.0.113.2 user=bob service=imap\n" + "\0" * 20000)
+            self.hand(report, b"x")
+        self.dracd.wait_for_log("granted 203.0.113.2 ")
+        for _ in range(3):  # it is closed a little later
+            self.is_served("report")
+
+    def test_where_there_is_no_room(self):
+        """Of connections that are turned away."""
+        with self.stopped():
+            streams = [self.dracd.stream("control") for _ in range(ROOM)]
+            for stream in streams[-3:]:
+                self.hand(stream, b"x")
+        self.assertIn("busy", streams[-1].until(b"\n"))
+        self.dracd.wait_for_log("closing further ones")
+        for stream in streams:
+            stream.close()
+        self.is_served("control")
+
+    def test_before_it_is_accepted(self):
+        """Of a connection that waits when dracd stops."""
+        with self.stopped():
+            stream = self.dracd.stream("report")
+            self.hand(stream, b"x")
+            os.kill(self.dracd.process.pid, signal.SIGTERM)
+        self.assertEqual(self.dracd.stop(), 0)
+        stream.close()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,4 +1,5 @@
 """A dracd of one's own in a temporary directory: no root, no network, no fixed port."""
+import fcntl
 import os
 import re
 import shutil
@@ -140,9 +141,21 @@ class Dracd:
     def guardian_is_done(self):
         return not os.path.exists(self.path("socketmap"))
 
+    def is_over(self):
+        """The guardian too: it has its part of the lock."""
+        try:
+            with open(self.path("state/lock"), "rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # none was made, or the test has taken it away
+            pass
+        return True
+
     def remove(self):
         if self.process and self.process.poll() is None:
             self.stop()
+        self.wait_for(self.is_over, "all of dracd to end")
         self.log.close()
         shutil.rmtree(self.directory)
 

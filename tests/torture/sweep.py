@@ -5,6 +5,7 @@
     TORTURE='store' ...                             those that begin so; "lasting": all whose fault lasts
     TORTURE_SAMPLE=200 TORTURE_SEED=7 ...           so many seconds of them, in the order of that seed
     TORTURE_DONE=FILE ...                           goes on where another run with this file was ended
+    TORTURE_PART=1/2 ...                            the first of two parts, which have nothing in common
     TORTURE_JOBS=2  TORTURE_DIR=/dev/shm            runs at a time; where they run
 
 Each run has a directory of its own, in memory: nothing here depends on a disk, and sync takes no time.
@@ -117,6 +118,15 @@ def choose(points, text):
     return [point for point in points if (str(point) + " ").startswith(text + " ")]
 
 
+def of_part(points, text):
+    """Those of one part of several, "1/2": by the point alone, since listings differ by a few calls."""
+    part, _, parts = text.partition("/")
+    if not part.isdigit() or not parts.isdigit() or not 1 <= int(part) <= int(parts):
+        raise SystemExit(f"TORTURE_PART={text!r} is not a part of a number of parts, as in 1/2")
+    return [point for point in points
+            if int(hashlib.sha256(str(point).encode()).hexdigest(), 16) % int(parts) == int(part) - 1]
+
+
 def begin_worker():
     """It ends with its runs, not by a signal for all."""
     sites.die_with_parent()
@@ -202,6 +212,9 @@ def plan(directory, template, known, only, seed):
     points, listed, not_applicable, lasting = list_points(directory, template, known)
     sites.note(f"# listed: {listed} calls in {len(run.SCENARIOS)} cycles; faults that apply: {len(points) - lasting}, "
                f"that do not: {not_applicable}; besides, that last: {lasting}")
+    if os.environ.get("TORTURE_PART"):
+        points = of_part(points, os.environ["TORTURE_PART"])
+        sites.note(f"# part {os.environ['TORTURE_PART']}: {len(points)} of them")
     points, kinds, roles = in_order(points, seed)
     if not only:
         sites.note(f"# seed {seed}: the first {kinds} are one of each kind of thread, call and fault, "

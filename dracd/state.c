@@ -149,6 +149,18 @@ static int check_table(int directory, const struct table_settings *settings,
 	return r;
 }
 
+/* What a dracd with durability = process has left in the kernel's memory: from here on
+ * the marker says that the table survives the machine. */
+static int sync_table(int directory)
+{
+	_cleanup_(close_fd) int file =
+		openat(directory, "table/data.mdb", O_RDONLY | O_CLOEXEC);
+
+	return file < 0 || fsync(file) < 0
+		       ? log_errno(LOG_ERR, -errno, "table: cannot sync it")
+		       : 0;
+}
+
 /* LMDB syncs what is in its file, but not that there is one: many file systems, but not
  * all, do that with it. */
 static int sync_names(int directory)
@@ -181,6 +193,8 @@ int state_open_table(int directory, const struct config *config,
 	settings.directory = path;
 	memcpy(settings.boot_id, boot_id, 16);
 	r = check_table(directory, &settings, now, &counted, &is_counted);
+	if (r == 0 && is_counted && config->durability != DURABILITY_PROCESS)
+		r = sync_table(directory);
 	if (r == 0)
 		r = mark_running(directory, config, boot_id);
 	if (r < 0)

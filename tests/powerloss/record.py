@@ -2,6 +2,7 @@
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -35,25 +36,51 @@ class Action:
 
 
 class Recording:
-    """The tree before the start, the calls in their order, the actions, and the tree after the end."""
+    """The tree before the start, the calls in their order, the actions, and the tree after the end.
+
+    "changed": a dracd with durability = process dies, and one with full takes its place in the same boot.
+    """
 
     def __init__(self, durability):
         self.durability = durability
+        self.first_of_full = 0  # the action
         self.directory = tempfile.mkdtemp(prefix="dracd-power-")
         self.actions = []
         self.dracd = Dracd(directory=self.directory)
         os.chmod(self.directory, 0o755)
         os.mkdir(self.dracd.path("maps"), 0o755)
+        self.before = tree(self.directory)
+        self.events = []
+        if durability == "changed":
+            self.events += self.trace("process", self.die)
+            self.first_of_full = len(self.actions)
+            self.events += self.trace("full", self.run)
+        else:
+            self.events += self.trace(durability, self.run)
+        self.dracd.log.close()
+        self.after = tree(self.directory)
+        shutil.rmtree(self.directory)
+
+    def trace(self, durability, life):
+        """The events of one life."""
+        trace = self.dracd.path(f"trace-{durability}")
         self.dracd.write_config(config(durability, self.directory))
-        trace = self.dracd.path("trace")
         self.dracd.tracer = ["strace", "-D", "-f", "-y", "-xx", "-qq", "-s", "4194304", "-o", trace, "-e",
                              f"trace={CALLS}", "-e", "signal=none"]
-        self.before = tree(self.directory)
-        self.run()
-        self.after = tree(self.directory)
+        life()
         with open(trace, encoding="ascii") as file:
-            self.events = list(parse(file))
-        shutil.rmtree(self.directory)
+            return list(parse(file, self.events[-1][4] + 1 if self.events else 0))
+
+    def die(self):
+        """A life that is short, and ends without a sync."""
+        self.dracd.start()
+        self.login("203.0.113.100", "user")
+        self.note("revoke", "203.0.113.100", self.dracd.control("revoke address=203.0.113.100")[-1])  # is synced
+        for n in range(101, 120):
+            self.login(f"203.0.113.{n}", f"user{n}")
+        self.dracd.control("status")  # after that, the last of these answers is in the trace
+        self.dracd.stop(signal.SIGKILL)
+        self.dracd.wait_for(self.dracd.is_over, "its guardian to end")
 
     def run(self):
         """One cycle."""
@@ -71,7 +98,6 @@ class Recording:
         self.note("revoke_user", "cy", dracd.control("revoke user=cy")[-1])
         self.login("203.0.113.7", "fay", "wait_ms=20000")
         dracd.stop()
-        dracd.log.close()
 
     def login(self, address, user, words=""):
         self.note("login", address, self.dracd.login(address, f"user={user} service=imap {words}"), user)
@@ -133,9 +159,10 @@ def arguments(text):
     return found
 
 
-def parse(lines):
+def parse(lines, first):
+    """The events, their places in the record counted from first."""
     begun = {}
-    for index, line in enumerate(lines):
+    for index, line in enumerate(lines, first):
         thread, rest = LINE.match(line.rstrip("\n")).groups()
         start = index
         if rest.startswith(("+++", "---")):

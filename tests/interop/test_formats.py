@@ -18,10 +18,11 @@ from tests.site import postfix as postfix_site
 from tests.site import site as sites
 from tests.site.stream import Stream
 
-LEASE = 8.0  # seconds; longer than it takes to ask all rows on a slow machine
+LEASE = 12.0  # seconds; longer than it takes to ask all rows on a slow machine
 CONFIGURATION = f"lease_time = {LEASE:g}s\nmax_leases_per_user = 1000\nipv6_prefix = 128\n" + ask.SPECIAL
 WORKERS = 6
-ROUNDS = 6  # of a revocation within a session of Sendmail
+ROUNDS = 6  # of a revocation within a session of Sendmail, two of them in one second
+TRIES = 5
 
 # What is looked up in these is a single address.
 NO_NETWORKS = {"sendmail-drac-hash", "sendmail-drac-btree", "exim-relayhosts"}
@@ -295,19 +296,24 @@ def open_sessions(site, cases, mtas, client):
 def revoked_in_session(site, mta, addresses):
     """Sendmail notices a new file by whole seconds: a session begun in the second in which its file was written sees
     a revocation of that second too, however often."""
-    moments = []
-    for _ in range(ROUNDS):
-        client = addresses.new("IPv6")
-        ask.control(site, "add", client, "--time", "5min")
-        ask.permitted(site, client, mta)
-        with site.session(client, mta) as session:
-            before = session.rcpt(sites.OUTSIDE)
-            assert (before.code, before.enhanced) == ask.PERMITTED, f"before: {before}"
-            ask.control(site, "revoke", client, "--hold", "0s")
-            after = session.rcpt(sites.OUTSIDE)
-            assert (after.code, after.enhanced) == ask.REFUSED[mta], f"after the revocation: {after}"
-        moments.append(int(time.time()))
-    assert len(set(moments)) < ROUNDS, "the machine is too slow for two rounds in a second"
+    for _ in range(TRIES):
+        moments = [a_revocation_in_session(site, mta, addresses.new("IPv6")) for _ in range(ROUNDS)]
+        if len(set(moments)) < ROUNDS:
+            return
+    raise AssertionError("the machine is too slow for two rounds in a second")
+
+
+def a_revocation_in_session(site, mta, client):
+    """One round; returns the second in which it was over."""
+    ask.control(site, "add", client, "--time", "5min")
+    ask.permitted(site, client, mta)
+    with site.session(client, mta) as session:
+        before = session.rcpt(sites.OUTSIDE)
+        assert (before.code, before.enhanced) == ask.PERMITTED, f"before: {before}"
+        ask.control(site, "revoke", client, "--hold", "0s")
+        after = session.rcpt(sites.OUTSIDE)
+        assert (after.code, after.enhanced) == ask.REFUSED[mta], f"after the revocation: {after}"
+    return int(time.time())
 
 
 def readable(site):

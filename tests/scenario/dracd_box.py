@@ -1,11 +1,13 @@
 """A dracd of one's own in a temporary directory: no root, no network, no fixed port."""
 import fcntl
+import functools
 import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -77,6 +79,25 @@ class Stream:
 
     def __exit__(self, *_):
         self.close()
+
+
+class TooSlow(AssertionError):
+    """The machine was too slow for what a test has to do in a given time."""
+
+
+def tried_again(test):
+    """A test that is begun anew, twice at most, when the machine was too slow for it."""
+    @functools.wraps(test)
+    def tried(self):
+        for _ in range(2):
+            try:
+                return test(self)
+            except TooSlow as reason:
+                print(f"# {self.id()}: {reason}; once more", file=sys.stderr)
+            self.doCleanups()
+            self.setUp()
+        return test(self)
+    return tried
 
 
 def fields(line):

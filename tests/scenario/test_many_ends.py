@@ -13,7 +13,7 @@ FILL = os.path.abspath(os.path.join(BUILD, "tests", "bench", "fill_table"))
 SIZE = os.path.abspath(os.path.join(BUILD, "tests", "bench", "table_size"))
 WITHOUT_BDB = "nobdb" in os.environ.get("B", "")
 LEASES = 20000
-SECONDS = 5  # until they end; to fill the table and start dracd takes less
+SECONDS = 5  # until they end; to fill the table and start dracd takes less, or the test begins anew with more
 PERSON = "64.0.0.0"  # number 0 of tests/bench/person.h
 
 
@@ -23,18 +23,25 @@ def boot_seconds():
 
 class Ends(unittest.TestCase):
     def setUp(self):
+        for self.seconds in (SECONDS, 3 * SECONDS, 9 * SECONDS):
+            self.begin()
+            if boot_seconds() < self.end - 0.5:
+                break
+            self.doCleanups()
+        self.assertTrue(self.dracd.admits(PERSON))
+
+    def begin(self):
+        """dracd, with leases that end soon."""
         self.dracd = Dracd()
         self.dracd.write_config(f"max_leases = {2 * LEASES}\n" + ("" if WITHOUT_BDB else
             f'map db {{ type = hash keys = postfix path = "{self.dracd.directory}/maps/db" }}\n'))
         self.addCleanup(self.dracd.remove)
         os.mkdir(self.dracd.path("maps"))
-        words = [FILL, self.dracd.path("state/table"), "process", str(2 * LEASES), str(SECONDS), "0", str(LEASES)]
+        words = [FILL, self.dracd.path("state/table"), "process", str(2 * LEASES), str(self.seconds), "0", str(LEASES)]
         leases, _, end = subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout.split()
         self.assertEqual(int(leases), LEASES)
         self.end = int(end) / 1e6
         self.dracd.start()
-        self.assertLess(boot_seconds(), self.end - 0.5, "too slow for the test")
-        self.assertTrue(self.dracd.admits(PERSON))
 
     def sleep_to_end(self, more):
         """There is nothing to await: the test is that no event is needed."""
@@ -42,7 +49,7 @@ class Ends(unittest.TestCase):
 
     def ended(self):
         """Addresses that the log has told of."""
-        return re.findall(r"^\S+ \S+ ended (\S+) reason=expired after=5s logins=1", self.dracd.text(), re.M)
+        return re.findall(rf"^\S+ \S+ ended (\S+) reason=expired after={self.seconds}s logins=1", self.dracd.text(), re.M)
 
     def map_size(self):
         return 0 if WITHOUT_BDB else os.path.getsize(self.dracd.path("maps/db.db"))
@@ -98,7 +105,7 @@ class Ends(unittest.TestCase):
         self.dracd.process.send_signal(signal.SIGCONT)
         self.assertFalse(self.dracd.admits(PERSON))
         self.dracd.wait_for(lambda: len(self.ended()) >= LEASES, "a line for each")
-        at = set(re.findall(r"ended \S+ reason=expired after=5s logins=1 at=(\S+)$", self.dracd.text(), re.M))
+        at = set(re.findall(rf"ended \S+ reason=expired after={self.seconds}s logins=1 at=(\S+)$", self.dracd.text(), re.M))
         offset = time.time() - boot_seconds()
         self.assertEqual(at, {time.strftime("%H:%M:%S", time.localtime(self.end + offset))})
 

@@ -55,13 +55,15 @@ class SlowDisk(unittest.TestCase):
                        stdout=subprocess.DEVNULL, check=True)
         self.assertLessEqual(self.commits() - before, 5)
 
+    @dracd_box.tried_again
     def test_end_that_a_revocation_brings_forward(self):
         """What is left of a lease when a user is revoked ends while that is being stored, and then another
         lease: the map and the log have passed the first end before it can be read."""
         self.login("address=203.0.113.1 user=eve ttl_ms=3600000")
         _, end = self.login("address=203.0.113.1 user=bob ttl_ms=4000", "address=203.0.113.2 user=amy ttl_ms=4050")
         self.dracd.wait_for(lambda: self.listed() == ["203.0.113.1", "203.0.113.2"], "both in the map")
-        self.assertLess(boot_seconds(), end - 0.1, "too slow for the test")
+        if boot_seconds() >= end - 0.1:
+            raise dracd_box.TooSlow("the first lease has ended too early")
         time.sleep(end - 0.1 - boot_seconds())
         self.assertIn("OK revoked", self.dracd.control("revoke user=eve")[-1])
         self.assertGreater(boot_seconds(), end, "too fast for the test")
@@ -69,6 +71,7 @@ class SlowDisk(unittest.TestCase):
         self.await_line("203.0.113.2")
         self.dracd.wait_for(lambda: self.listed() == [], "none in the map")
 
+    @dracd_box.tried_again
     def test_ends_are_published_while_a_revocation_is_stored(self):
         ends = self.login(*(f"address=203.0.113.{n} user=amy ttl_ms={4000 + 300 * n}" for n in range(3)))
         self.dracd.wait_for(lambda: len(self.listed()) == 3, "all in the map")
@@ -77,11 +80,13 @@ class SlowDisk(unittest.TestCase):
             control.send("revoke user=eve\n" )
             self.dracd.wait_for(lambda: self.listed() == ["203.0.113.1", "203.0.113.2"], "the first out of the map")
             self.dracd.wait_for(lambda: self.listed() == ["203.0.113.2"], "the second out of the map")
-            self.assertNotIn("revoked user=eve", self.dracd.text(), "too slow for the test")
+            if "revoked user=eve" in self.dracd.text():
+                raise dracd_box.TooSlow("the revocation was stored too early")
             self.assertIn("OK revoked", control.line())
         for number in range(3):
             self.await_line(f"203.0.113.{number}")
 
+    @dracd_box.tried_again
     def test_end_of_a_lease_that_is_stored_too_late(self):
         """It is over before it can be read, and another lease has ended in between."""
         ends, = self.login("address=203.0.113.2 user=amy ttl_ms=4000")
@@ -90,7 +95,8 @@ class SlowDisk(unittest.TestCase):
             one.send("revoke address=198.51.100.1\n")
             two.send("revoke address=198.51.100.2\n")
             late, = self.login("address=203.0.113.1 user=bob ttl_ms=1000")
-            self.assertLess(late, ends, "too slow for the test")
+            if late >= ends:
+                raise dracd_box.TooSlow("the login came too late")
             self.assertGreater(boot_seconds(), ends, "too fast for the test")
             self.assertEqual([one.line()[:10], two.line()[:10]], ["OK revoked"] * 2)
         self.await_line("203.0.113.1")

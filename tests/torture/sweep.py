@@ -6,7 +6,7 @@
     TORTURE_SAMPLE=200 TORTURE_SEED=7 ...           so many seconds of them, in the order of that seed
     TORTURE_DONE=FILE ...                           goes on where another run with this file was ended
     TORTURE_PART=1/2 ...                            the first of two parts, which have nothing in common
-    TORTURE_JOBS=2  TORTURE_DIR=/dev/shm            runs at a time; where they run
+    TORTURE_JOBS=6  TORTURE_DIR=/dev/shm            runs at a time, as they mostly wait; where they run
 
 Each run has a directory of its own, in memory: nothing here depends on a disk, and sync takes no time.
 The last line is "N passed, N failed"; before it stands what was listed, reached and injected.
@@ -26,7 +26,7 @@ import time
 from tests.torture import faults, run
 from tests.torture import site as sites
 
-JOBS = int(os.environ.get("TORTURE_JOBS", "2"))
+JOBS = int(os.environ.get("TORTURE_JOBS", "6"))
 TRIES = 3              # to reach a call that a run has not made
 LISTINGS = 2           # runs that count calls
 ONLY_GUARDIAN = {"die"}  # scenarios whose other calls are those of "stop"

@@ -19,7 +19,7 @@ ifneq (,$(filter x86_64-%,$(shell $(CC) -dumpmachine)))
 unit: $(TRACER)
 endif
 
-# All of it, more than an hour; or what TORTURE names: make torture TORTURE='map:hash fsync 3 EIO'
+# All of it, an hour on two processors; or what TORTURE names: make torture TORTURE='map:hash fsync 3 EIO'
 torture: all $(TRACER)
 	@B=$B TORTURE="$(TORTURE)" /usr/bin/python3 -m tests.torture.sweep
 

@@ -166,3 +166,21 @@ void log_message(int level, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 }
+
+struct talked fuzz_core_talk(
+	struct talk *how, unsigned bits, const uint8_t *data, size_t size)
+{
+	struct talked answers;
+
+	how->gets_stuck = bits & 8;
+	how->is_late = bits & 64;
+	how->leaves = bits & 128;
+	fuzz_core_set(bits & 32);
+	/* which allocation fails depends on the pieces */
+	if (fuzz_take_failure(data, &size))
+		answers = talk(how, data, size);
+	else
+		answers = talk_in_any_pieces(how, data, size);
+	fuzz_fail_no_more();
+	return answers;
+}

@@ -27,17 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	how.piece = data[0] + 1U;
 	how.uid = data[1] % 8 == 7;
-	how.gets_stuck = data[1] & 8;
 	how.shares = data[1] & 16;
-	how.is_late = data[1] & 64;
-	how.leaves = data[1] & 128;
-	fuzz_core_set(data[1] & 32);
-	size -= 2;
-	if (fuzz_take_failure(data + 2, &size))
-		answers = talk(&how, data + 2, size);
-	else
-		answers = talk_in_any_pieces(&how, data + 2, size);
-	fuzz_fail_no_more();
+	answers = fuzz_core_talk(&how, data[1], data + 2, size - 2);
 	fuzz_check_lines(&answers, is_answer);
 	free(answers.text);
 	return 0;

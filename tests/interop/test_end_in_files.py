@@ -21,7 +21,6 @@ LIVE = 10000
 ENDS = 20
 FIRST_MS, APART_MS = 6000, 700
 BOUND_MS = 250
-SLOW_MS = 2000
 END_INTERVAL_MS = {"postfix-hash": 1000, "postmap -q": 1000}  # of the map, which comes on top
 HASH = "hash:/var/lib/dracd/maps/postfix"
 
@@ -86,13 +85,13 @@ def lateness(question, client, end):
 
 
 def soon_enough(name, late):
-    """Tells how late, beside what it is to be; only far more is a failure, as the machine may be slow."""
+    """Tells how late, and judges the median."""
     bound = BOUND_MS + END_INTERVAL_MS.get(name, 0)
     median = statistics.median(late)
     print(f"# {name}: refused after the end, ms: median {median:.0f} min {min(late):.0f} "
           f"max {max(late):.0f} (bound {bound})", flush=True)
     assert min(late) >= 0, f"refused {-min(late):.0f} ms before its end"
-    assert median <= bound + SLOW_MS, f"median {median:.0f} ms, bound {bound} ms"
+    assert median <= bound, f"median {median:.0f} ms, bound {bound} ms"
 
 
 def ends_in_files(site, cases, clients):

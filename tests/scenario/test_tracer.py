@@ -7,7 +7,7 @@ import tempfile
 import unittest
 
 TRACER = os.path.abspath(os.path.join(os.environ.get("B", "build/out"), "tests", "torture", "tracer"))
-PYTHON = [sys.executable, "-I", "-S", "-c"]
+PYTHON = [sys.executable, "-I", "-B", "-S", "-c"]
 EIO, ENOSPC = "5", "28"
 
 THREAD_AND_CHILD = """

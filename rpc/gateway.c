@@ -262,6 +262,11 @@ void gateway_flush(struct gateway *gateway)
 	reports_flush(gateway->reports);
 }
 
+bool gateway_is_idle(const struct gateway *gateway)
+{
+	return reports_is_idle(gateway->reports);
+}
+
 /* ---- life ---- */
 
 const struct settings *gateway_settings(const struct gateway *gateway)

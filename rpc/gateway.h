@@ -71,4 +71,7 @@ bool gateway_take(struct gateway *gateway, const void *data, size_t length,
 /* To be called when nothing more is there to be taken. */
 void gateway_flush(struct gateway *gateway);
 
+/* True if every call that was taken is answered. */
+bool gateway_is_idle(const struct gateway *gateway);
+
 #endif

@@ -30,6 +30,7 @@ struct service {
 	struct udp *udp[SOCKETS_MAX];
 	struct tcp *tcp;
 	struct rpcbind *rpcbind;
+	bool is_stopping;
 };
 
 static void print_usage(FILE *to)
@@ -152,6 +153,22 @@ static int on_hangup(
 	return 0;
 }
 
+/* What has come to dracd by now may be granted already, so its caller is told so. */
+static int on_terminate(
+	sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	struct service *service = userdata;
+
+	(void)source;
+	(void)info;
+	(void)sd_notify(0, "STOPPING=1");
+	for (size_t i = 0; i < SOCKETS_MAX; i++)
+		udp_stop(service->udp[i]);
+	tcp_stop(service->tcp);
+	service->is_stopping = true;
+	return 0;
+}
+
 static int watch_signals(struct service *service)
 {
 	static const int signals[] = {SIGCHLD, SIGHUP, SIGINT, SIGTERM};
@@ -164,11 +181,12 @@ static int watch_signals(struct service *service)
 	if (sigprocmask(SIG_BLOCK, &blocked, NULL) < 0)
 		return -errno;
 	r = sd_event_add_signal(service->event, NULL, SIGHUP, on_hangup, service);
-	/* without a callback it ends the loop */
 	if (r >= 0)
-		r = sd_event_add_signal(service->event, NULL, SIGTERM, NULL, NULL);
+		r = sd_event_add_signal(
+			service->event, NULL, SIGTERM, on_terminate, service);
 	if (r >= 0)
-		r = sd_event_add_signal(service->event, NULL, SIGINT, NULL, NULL);
+		r = sd_event_add_signal(
+			service->event, NULL, SIGINT, on_terminate, service);
 	return r < 0 ? r : sd_event_set_watchdog(service->event, 1);
 }
 
@@ -230,17 +248,21 @@ static int start(struct service *service)
 	return r < 0 ? r : open_transports(service);
 }
 
+/* Until it is told to end and has answered every call that it had taken. */
 static int run(struct service *service)
 {
+	int r = 0;
+
 	log_message(LOG_INFO, "started version=" DRACD_VERSION " sockets=%zu",
 		service->sockets.count);
 	(void)sd_notify(0, "READY=1");
-	return sd_event_loop(service->event);
+	while (r >= 0 && !(service->is_stopping && gateway_is_idle(service->gateway)))
+		r = sd_event_run(service->event, UINT64_MAX);
+	return r;
 }
 
 static void stop(struct service *service)
 {
-	(void)sd_notify(0, "STOPPING=1");
 	gateway_free(service->gateway);
 	for (size_t i = 0; i < SOCKETS_MAX; i++)
 		udp_free(service->udp[i]);

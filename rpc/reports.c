@@ -410,6 +410,14 @@ void reports_flush(struct reports *reports)
 		update_events(reports);
 }
 
+bool reports_is_idle(const struct reports *reports)
+{
+	for (unsigned i = 0; i < reports->count; i++)
+		if (reports->flight[(reports->first + i) % FLIGHT_MAX])
+			return false;
+	return !reports->queue;
+}
+
 /* ---- life ---- */
 
 int reports_new(sd_event *event, const char *path, struct reports **ret)

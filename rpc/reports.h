@@ -53,4 +53,7 @@ int reports_add(struct reports *reports, struct report *report)
 /* Sends what was added; if dracd is not there, done is called for all of it. */
 void reports_flush(struct reports *reports);
 
+/* True if done has been called for all that was added: within REPORTS_BUDGET_USEC. */
+bool reports_is_idle(const struct reports *reports);
+
 #endif

@@ -382,6 +382,11 @@ int tcp_add_listener(struct tcp *tcp, int fd)
 	return 0;
 }
 
+void tcp_stop(struct tcp *tcp)
+{
+	(void)sd_event_source_set_enabled(tcp->source, SD_EVENT_OFF);
+}
+
 struct tcp *tcp_free(struct tcp *tcp)
 {
 	if (!tcp)

@@ -163,6 +163,12 @@ int udp_new(sd_event *event, int fd, struct gateway *gateway, struct udp **ret)
 	return r < 0 ? r : 0;
 }
 
+void udp_stop(struct udp *udp)
+{
+	if (udp)
+		(void)sd_event_source_set_enabled(udp->source, SD_EVENT_OFF);
+}
+
 struct udp *udp_free(struct udp *udp)
 {
 	if (!udp)

@@ -45,9 +45,9 @@ class Cases:
         """Record that a case failed."""
         with self._lock:
             self.failed += 1
-        reason = str(error) or type(error).__name__
-        if not isinstance(error, AssertionError):
-            frame = traceback.extract_tb(error.__traceback__)[-1]
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        reason = str(error) or frame.line
+        if not isinstance(error, AssertionError) or not str(error):
             reason += f" ({type(error).__name__}, {frame.filename.rsplit('/', 1)[-1]}:{frame.lineno})"
         self._print(f"not ok {name}: " + reason.replace("\n", "\n    "))
 

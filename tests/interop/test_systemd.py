@@ -298,7 +298,8 @@ class Step:
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             done = pool.submit(self.machine.must, *command)
             while not done.done():
-                assert self.report_by_rpc("198.51.100.34") == 0
+                got = self.report_by_rpc("198.51.100.34")
+                assert got == 0, got
             done.result()
 
     def gateway(self):
@@ -335,9 +336,10 @@ class Step:
         assert self.state("drac-rpcd") == "inactive", self.state("drac-rpcd")
         got = self.report_by_rpc("198.51.100.33")
         assert got == 0, got
-        assert self.state("drac-rpcd") == "active"
+        wait.until(lambda: self.state("drac-rpcd") == "active", "the gateway to be active")
         self.call_during("systemctl", "restart", "drac-rpcd")
-        assert {"198.51.100.33", "198.51.100.34"} <= self.leases()
+        missing = {"198.51.100.33", "198.51.100.34"} - self.leases()
+        assert not missing, missing
         self.machine.must("systemctl", "disable", "--now", "drac-rpcd.socket", "drac-rpcd.service")
 
     def journal_fields(self):

@@ -7,6 +7,7 @@ import socket
 import time
 import unittest
 
+from dracd_box import PATIENCE
 from rpc_box import (PERM, SUCCESS, SYSERR, Case, accepted, answered, ipv4, ipv6, message, record)
 
 UPPERS = {"sign-extended": lambda octet: 0xffffff00 if octet > 0x7f else 0,
@@ -324,6 +325,34 @@ class Core(Case):
                 self.dracd.start()
             self.gateway.start()
             self.assertEqual(client.ask(message(xid, 1, 1, ipv4("203.0.113.9"))), answered(xid, SUCCESS))
+
+    def wait_until_it_is_told(self):
+        """No signal is pending: the gateway has read it."""
+        def is_read():
+            with open(f"/proc/{self.gateway.process.pid}/status", encoding="ascii") as status:
+                return re.search(r"^ShdPnd:\t0+$", status.read(), re.M)
+        self.dracd.wait_for(is_read, "the signal to be read")
+
+    def test_what_dracd_has_been_told_is_answered_before_it_ends(self):
+        """The lease is granted, so that is what the caller hears; later calls are the next gateway's."""
+        self.assertEqual(self.ask(83)[0], answered(83, SUCCESS))  # it is connected
+        self.dracd.process.send_signal(signal.SIGSTOP)
+        clients = self.clients()
+        for xid, client in enumerate(clients, 84):
+            client.send(message(xid, 1, 1, ipv4("203.0.113.9")))
+            client.send(message(90, 1, 0))
+            self.assertEqual(client.receive(), accepted(90, 0))
+        self.gateway.process.send_signal(signal.SIGTERM)
+        self.wait_until_it_is_told()
+        later = self.udp()
+        later.send(message(91, 1, 1, ipv4("203.0.113.10")))
+        self.dracd.process.send_signal(signal.SIGCONT)
+        for xid, client in enumerate(clients, 84):
+            self.assertEqual(client.receive(), answered(xid, SUCCESS))
+        self.assertEqual(self.gateway.process.wait(PATIENCE), 0)
+        self.assertEqual(self.leases(), 1)
+        self.gateway.start()
+        self.assertEqual(later.receive(), answered(91, SUCCESS))
 
     def test_it_ends_when_told(self):
         idle, slow = self.tcp(), self.tcp()

@@ -262,7 +262,8 @@ KILLS ?= 10000
 
 deaths: packages
 	@$(MAKE) --no-print-directory all
-	@B=$B KILLS=$(KILLS) INTEROP=test_deaths tests/run-all
+	@tests/servers
+	@B=$B KILLS=$(KILLS) tests/run-namespaced /usr/bin/python3 -m tests.interop.test_deaths
 
 # The same on three generations of Debian, one after the other; the last line sums up.
 RELEASES := bookworm trixie forky

@@ -27,6 +27,7 @@ LOAD_SECONDS = 0.12    # at most, before a death
 SPECIAL = CONFIGURATION.replace('"10.0.0.0/8"', '"10.0.0.0/8", "203.0.113.0/24"')
 LEASE_MS = 3600000
 CALL_SECONDS = 0.1
+PROGRESS = 250  # deaths
 # How long an MTA may find what is over, with dracd alive: the end_interval of its map, and a session's time.
 SLACK_MS = {"postfix-policy": 100, "postfix-socketmap": 100, "sendmail-drac-socket": 100}
 FILE_SLACK_MS = 2500
@@ -194,13 +195,15 @@ def lives(site, gateway, findings, choices):
     for thread in [*askers, calls]:
         thread.start()
     try:
-        for _ in range(KILLS):
+        for number in range(1, KILLS + 1):
             one_life(site, deaths, workers, choices)
             with caller.may_call:
                 started = boot_ms()
                 site.dracd.start()
                 compare(site, [*workers, caller], findings, started)
             look_at_files(site, findings, "started again", {"report", "control", "policy", "socketmap"})
+            if number % PROGRESS == 0:
+                print(f"# {number} of {KILLS}, {sum(map(len, findings.by_kind.values()))} findings", flush=True)
     finally:
         over.set()
         for thread in [*askers, calls]:

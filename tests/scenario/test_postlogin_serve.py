@@ -26,16 +26,16 @@ class Served(Service):
     def test_the_session_goes_on_whatever_dracd_does(self):
         for name, behave, takes_all, message in self.each(BEHAVIOURS):
             with self.subTest(dracd=name):
-                dracd = self.dracd(behave)
-                self.start("--service", "imap")
-                begun = time.monotonic()
-                connection = self.send(b"b\001tob")
-                self.assertEqual(self.answer(connection), b"b\001tob" + FIELDS)
-                elapsed = time.monotonic() - begun
-                self.assertEqual(elapsed >= 0.299, takes_all)
-                self.assertLess(elapsed, 0.3 + 1)
-                if dracd:
-                    self.assertEqual(dracd.lines, [
+                def run():
+                    self.asked = self.dracd(behave)  # pylint: disable=cell-var-from-loop
+                    self.start("--service", "imap")
+                    begun = time.monotonic()
+                    connection = self.send(b"b\001tob")
+                    self.assertEqual(self.answer(connection), b"b\001tob" + FIELDS)
+                    return time.monotonic() - begun
+                self.assert_elapsed(takes_all, run)
+                if self.asked:
+                    self.assertEqual(self.asked.lines, [
                         b"login address=203.0.113.9 local=192.0.2.1 user=b%09ob service=imap\n"])
                 text = self.stop()
                 self.assert_message(text, message)

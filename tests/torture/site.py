@@ -182,7 +182,13 @@ class Site:
                 preexec_fn=prepare, close_fds=False)
         finally:
             os.close(write)
+        self._forget_report()
         self.report = Report(read)
+
+    def _forget_report(self):
+        if self.report:
+            os.close(self.report.fileno())
+            self.report = None
 
     def _listen(self):
         if self._notify:
@@ -220,9 +226,12 @@ class Site:
         return self.report.pid
 
     def end(self, how=signal.SIGTERM):
-        """Asks it to end; the tracer holds its process until it has told of the end, so the number is its."""
+        """Asks it to end; the tracer holds its process until it has told of the end, so the number is its until then."""
         if not self.has_ended():
-            os.kill(self.pid(), how)
+            try:
+                os.kill(self.pid(), how)
+            except ProcessLookupError:  # its fault was faster
+                self.report.poll()
 
     def wait_end(self, seconds=END_PATIENCE):
         """Until the last of its processes has ended; False if that takes too long."""
@@ -236,9 +245,7 @@ class Site:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        if self.report:
-            os.close(self.report.fileno())
-            self.report = None
+        self._forget_report()
 
     def remove(self):
         """With all its files."""

@@ -9,6 +9,7 @@ links_postlogin_request = client/postlogin_request
 links_ctl_text = client/ctl_text
 links_ctl_sessions = client/ctl_sessions
 links_address = dracd/address
+links_netlink = dracd/netlink dracd/prefix_set dracd/address
 links_router = dracd/router dracd/netlink dracd/prefix_set dracd/address
 links_prefix_set = dracd/prefix_set dracd/address
 links_guard = dracd/guard dracd/config_find dracd/prefix_set dracd/address dracd/block dracd/clock dracd/file client/words dracd/lease

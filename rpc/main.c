@@ -140,10 +140,13 @@ static void reload(struct service *service)
 static int on_hangup(
 	sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
+	const struct service *service = userdata;
 	struct timespec now;
 
 	(void)source;
 	(void)info;
+	if (service->is_stopping)
+		return 0;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
 		(unsigned long long)now.tv_sec * 1000000 +
@@ -161,6 +164,8 @@ static int on_terminate(
 
 	(void)source;
 	(void)info;
+	if (service->is_stopping) /* it will not be long */
+		return 0;
 	(void)sd_notify(0, "STOPPING=1");
 	for (size_t i = 0; i < SOCKETS_MAX; i++)
 		udp_stop(service->udp[i]);
@@ -263,6 +268,8 @@ static int run(struct service *service)
 
 static void stop(struct service *service)
 {
+	if (!service->is_stopping)
+		(void)sd_notify(0, "STOPPING=1");
 	gateway_free(service->gateway);
 	for (size_t i = 0; i < SOCKETS_MAX; i++)
 		udp_free(service->udp[i]);

@@ -29,6 +29,7 @@ enum {
 	READ_SIZE = 4096, /* and octets read of each */
 	CALLS_MAX = 16,   /* under way of one connection; then it is not read on */
 	LISTENERS_MAX = 32,
+	STOP_TURNS = 64, /* of the loop's size, for what has come before a stop */
 };
 
 #define IDLE_USEC (60 * UINT64_C(1000000))
@@ -316,16 +317,13 @@ static void accept_all(struct tcp *tcp)
 				break;
 }
 
-/* What is ready; a listener has no pointer. */
-static int on_ready(sd_event_source *source, int fd, uint32_t events, void *userdata)
+/* What is ready; a listener has no pointer.  False if that was all. */
+static bool serve_ready(struct tcp *tcp)
 {
 	struct epoll_event ready[READY_MAX];
-	int count = epoll_wait(fd, ready, READY_MAX, 0);
-	struct tcp *tcp = userdata;
+	int count = epoll_wait(tcp->epoll_fd, ready, READY_MAX, 0);
 	bool is_accepting = false;
 
-	(void)source;
-	(void)events;
 	for (int i = 0; i < count; i++) {
 		if (ready[i].data.ptr)
 			serve(ready[i].data.ptr);
@@ -335,10 +333,30 @@ static int on_ready(sd_event_source *source, int fd, uint32_t events, void *user
 	if (is_accepting)
 		accept_all(tcp);
 	gateway_flush(tcp->gateway);
+	return count == READY_MAX;
+}
+
+static int on_ready(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	(void)source;
+	(void)fd;
+	(void)events;
+	(void)serve_ready(userdata);
 	return 0;
 }
 
 /* ---- life ---- */
+
+/* systemd's has another descriptor, and so goes on listening. */
+static void close_listeners(struct tcp *tcp)
+{
+	for (; tcp->listener_count > 0; tcp->listener_count--) {
+		int fd = tcp->listeners[tcp->listener_count - 1];
+
+		(void)epoll_ctl(tcp->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+		close(fd);
+	}
+}
 
 int tcp_new(sd_event *event, unsigned connections_max, struct gateway *gateway,
 	struct tcp **ret)
@@ -384,6 +402,9 @@ int tcp_add_listener(struct tcp *tcp, int fd)
 
 void tcp_stop(struct tcp *tcp)
 {
+	close_listeners(tcp);
+	for (unsigned i = 0; i < STOP_TURNS && serve_ready(tcp); i++)
+		continue;
 	(void)sd_event_source_set_enabled(tcp->source, SD_EVENT_OFF);
 }
 
@@ -393,8 +414,7 @@ struct tcp *tcp_free(struct tcp *tcp)
 		return NULL;
 	while (tcp->oldest)
 		close_connection(tcp->oldest);
-	for (unsigned i = 0; i < tcp->listener_count; i++)
-		close(tcp->listeners[i]);
+	close_listeners(tcp);
 	sd_event_source_unref(tcp->source);
 	sd_event_source_unref(tcp->timer);
 	if (tcp->epoll_fd >= 0)

@@ -116,16 +116,19 @@ static bool take_datagram(struct udp *udp)
 	return true;
 }
 
-static int on_datagram(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static void take_datagrams(struct udp *udp)
 {
-	struct udp *udp = userdata;
-
-	(void)source;
-	(void)fd;
-	(void)events;
 	for (unsigned i = 0; i < DATAGRAMS_MAX && take_datagram(udp); i++)
 		continue;
 	gateway_flush(udp->gateway);
+}
+
+static int on_datagram(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	(void)source;
+	(void)fd;
+	(void)events;
+	take_datagrams(userdata);
 	return 0;
 }
 
@@ -165,8 +168,10 @@ int udp_new(sd_event *event, int fd, struct gateway *gateway, struct udp **ret)
 
 void udp_stop(struct udp *udp)
 {
-	if (udp)
-		(void)sd_event_source_set_enabled(udp->source, SD_EVENT_OFF);
+	if (!udp)
+		return;
+	take_datagrams(udp);
+	(void)sd_event_source_set_enabled(udp->source, SD_EVENT_OFF);
 }
 
 struct udp *udp_free(struct udp *udp)

@@ -350,9 +350,22 @@ class Core(Case):
         for xid, client in enumerate(clients, 84):
             self.assertEqual(client.receive(), answered(xid, SUCCESS))
         self.assertEqual(self.gateway.process.wait(PATIENCE), 0)
-        self.assertEqual(self.leases(), 1)
         self.gateway.start()
         self.assertEqual(later.receive(), answered(91, SUCCESS))
+
+    def test_what_has_come_by_then_is_answered(self):
+        """Signal and calls are there when the gateway looks, whichever it sees first."""
+        clients = self.clients()
+        for client in clients:
+            self.assertEqual(client.ask(message(92, 1, 0)), accepted(92, 0))
+        self.gateway.process.send_signal(signal.SIGSTOP)
+        for xid, client in enumerate(clients, 93):
+            client.send(message(xid, 1, 1, ipv4("203.0.113.9")))
+        self.gateway.process.send_signal(signal.SIGTERM)
+        self.gateway.process.send_signal(signal.SIGCONT)
+        for xid, client in enumerate(clients, 93):
+            self.assertEqual(client.receive(), answered(xid, SUCCESS))
+        self.assertEqual(self.gateway.process.wait(PATIENCE), 0)
 
     def test_it_ends_when_told(self):
         idle, slow = self.tcp(), self.tcp()

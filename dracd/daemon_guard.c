@@ -150,8 +150,8 @@ static int on_guardian_end(sd_event_source *source, const siginfo_t *info, void 
 {
 	struct daemon *daemon = userdata;
 
-	(void)source;
 	(void)info;
+	(void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
 	daemon->guardian.pid = 0;
 	close_fd(&daemon->guardian.pipe);
 	daemon->guardian.pipe = -1;
@@ -173,11 +173,29 @@ static int on_alive(sd_event_source *source, uint64_t usec, void *userdata)
 	return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
+/* By default sd-event looks once when it hears of the end.  Of a child that somebody
+ * traces there is nothing to be seen until he has looked. */
+static int watch_end(struct daemon *daemon)
+{
+	sd_event_source *source;
+	int r = sd_event_add_child(daemon->core.event, &source, daemon->guardian.pid,
+		WEXITED, on_guardian_end, daemon);
+
+	if (r < 0)
+		return r;
+	r = sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(source, SD_EVENT_ON);
+	if (r >= 0)
+		r = sd_event_source_set_floating(source, 1);
+	sd_event_source_unref(source);
+	return r;
+}
+
 int daemon_watch_guardian(struct daemon *daemon)
 {
 	sd_event *event = daemon->core.event;
-	int r = sd_event_add_child(
-		event, NULL, daemon->guardian.pid, WEXITED, on_guardian_end, daemon);
+	int r = watch_end(daemon);
 
 	if (r < 0 || watchdog_usec(daemon) == 0)
 		return r;

@@ -175,6 +175,8 @@ size_t withdraw_all(struct config *published)
 		else
 			withdraw_one_by_one(published);
 	}
+	if (published->lookup_count > 0)
+		remove_lookups(published); /* what was in the way may be over */
 	for (size_t i = 0; i < published->map_count; i++)
 		log_message(LOG_ERR, "map %s: its leases stay open until dracd is back",
 			published->maps[i].name);

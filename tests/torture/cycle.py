@@ -108,6 +108,7 @@ class World:
         self.maps_fail = maps_fail   # nobody has to be in them
         self.stuck = stuck           # the map that cannot be replaced
         self.is_stuck = False        # it was seen to be wrong
+        self._answered = 0.0         # when the latest login was
         self.known = known or {address: Known() for address in ADDRESSES.values()}
         self.findings = []
         self._clients = {name: Client(site, name) for name in ("report", "control", "policy", "socketmap")}
@@ -129,6 +130,7 @@ class World:
         known = self.known[address]
         words = f" wait_ms={wait}" if wait else ""
         answer = self._clients["report"].ask(f"login address={address} user={name}@x.net ttl_ms={ttl}{words}\n")
+        self._answered = boot_ms()
         if not answer:
             known.may = max(known.may, boot_ms() + ttl)  # it may have been stored all the same
         elif answer.startswith("OK "):
@@ -250,7 +252,9 @@ class World:
         """Logins at once, if they are said to be published; an end is published when it is."""
         found = self._wrong_maps(when)
         missing = [what for what in found if " admitted, " not in what or " not admitted, " in what]
-        if is_published and missing:
+        if self._answered < self.known[ADDRESSES["short"]].may < boot_ms():  # its end is published since, or cannot be
+            self.await_maps(when)
+        elif is_published and missing:
             time.sleep(0.1)  # if it is dead its guardian has withdrawn them, perhaps before that was told
             self.findings += [] if self.site.has_ended() else missing
         elif found:

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import time
 
 from tests.torture import cycle, faults
 from tests.torture import site as sites
@@ -139,6 +140,8 @@ class Run:
         # a start that withdraws has a child for that first, which is taken for the guardian, and ends
         guardian_died = ("guardian" in site.report.ends and not ended_itself
                          and "nobody has withdrawn the leases" not in site.text())
+        if guardian_died:
+            site.await_text("guardian")
         site.end(self._signal)
         if not site.wait_end():
             raise cycle.Hang(f"not all processes have ended; so far: {site.report.ends}")
@@ -241,9 +244,18 @@ class Run:
         for name, expected in (("state", STATE_FILES), ("state/table", TABLE_FILES),
                                ("", SOCKETS | {"state", "maps", "drac.conf", "etc", "log", "notify"}),
                                *((f"maps/{name}", map_files(name)) for name in sites.maps())):
-            more = self._site.files(name) - expected
+            more = self._left_over(name, expected)
             if more:
                 self._find(f"started again: left over in {name or '.'}: {' '.join(sorted(more))}")
+
+    def _left_over(self, name, expected):
+        """What dracd has not done with after a while: it may be about to rename a temporary file."""
+        until = time.monotonic() + sites.PATIENCE
+        more = self._site.files(name) - expected
+        while more and time.monotonic() < until:
+            time.sleep(0.02)
+            more &= self._site.files(name)
+        return more
 
 
 def run(directory, template, known, point):

@@ -17,6 +17,7 @@ BUILD = os.environ.get("B", "build/out")
 DRACD, DRACCTL, TRACER = (os.path.abspath(f"{BUILD}/{name}") for name in
                           ("dracd/dracd", "client/dracctl", "tests/torture/tracer"))
 LIBEXEC = os.path.abspath(f"{BUILD}/maps")
+TELL_PATIENCE = 2       # of what is told at once by who has the processor
 PATIENCE = 15          # whatever takes longer hangs
 END_PATIENCE = 30      # the guardian tries for three seconds, and waits two for who reads an old file
 
@@ -260,6 +261,12 @@ class Site:
         """The log."""
         with open(self.path("log"), encoding="utf-8", errors="replace") as file:
             return file.read()
+
+    def await_text(self, text):
+        """Until that is in the log, or dracd has had its time or its end."""
+        until = time.monotonic() + TELL_PATIENCE
+        while text not in self.text() and not self.has_ended() and time.monotonic() < until:
+            time.sleep(0.01)
 
     def files(self, name):
         """Of a directory."""

@@ -263,7 +263,7 @@ KILLS ?= 10000
 deaths: packages
 	@$(MAKE) --no-print-directory all
 	@tests/servers
-	@B=$B KILLS=$(KILLS) tests/run-namespaced /usr/bin/python3 -m tests.interop.test_deaths
+	@B=$B KILLS=$(KILLS) tests/run-namespaced /usr/bin/python3 -B -m tests.interop.test_deaths
 
 # The same on three generations of Debian, one after the other; the last line sums up.
 RELEASES := bookworm trixie forky

@@ -306,7 +306,7 @@ class Hostile(unittest.TestCase):
         attacker.start()
         rebuilds = 0
         try:
-            end = time.monotonic() + 200
+            end = time.monotonic() + 250
             while (counted[0] < SWAPS or rebuilds < REBUILDS) and time.monotonic() < end:
                 self.dracd.login(f"203.0.113.{20 + rebuilds % 100}", "user=bob wait_ms=200")
                 self.dracd.control("maps rebuild=yes")

@@ -35,10 +35,12 @@ class ProcessOne(unittest.TestCase):
     def test_killed(self):
         self.dracd.tracer = ["unshare", "--pid", "--fork", "--kill-child"]
         self.dracd.start()
+        self.addCleanup(self.dracd.process.kill)  # who waits for a process namespace does not end by SIGTERM
         self.assertIn(WARNING, self.dracd.text())
         self.assertIn("published=yes", self.dracd.login("203.0.113.9", "user=bob wait_ms=10000"))
         one = child_of(self.dracd.process.pid)
         guardian = child_of(one)
+        os.kill(guardian, signal.SIGSTOP)  # it would have a moment, as the namespace dies last
         os.kill(one, signal.SIGKILL)
         self.dracd.process.wait(PATIENCE)
         self.dracd.wait_for(self.dracd.is_over, "the guardian to die")

@@ -158,9 +158,14 @@ static void on_left(struct core *core)
 {
 	struct daemon *daemon = core->daemon;
 	size_t leaving = publisher_leaving_count(core->publisher);
-	struct config guarded = *core->config; /* borrows everything */
+	/* Borrows everything, and copies no more than is asked for: threads count their
+	 * references in the rest. */
+	struct config guarded = {
+		.lookups = core->config->lookups,
+		.lookup_count = core->config->lookup_count,
+		.map_count = core->config->map_count + leaving,
+	};
 
-	guarded.map_count += leaving;
 	guarded.maps = calloc(guarded.map_count + 1, sizeof(*guarded.maps));
 	if (!guarded.maps)
 		return; /* it withdraws more than it needs to */

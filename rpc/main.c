@@ -156,7 +156,8 @@ static int on_hangup(
 	return 0;
 }
 
-/* What has come to dracd by now may be granted already, so its caller is told so. */
+/* What dracd has been told by now it may have granted, so no caller is told otherwise:
+ * run() ends when all are answered. */
 static int on_terminate(
 	sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {

@@ -29,7 +29,7 @@ enum {
 	READ_SIZE = 4096, /* and octets read of each */
 	CALLS_MAX = 16,   /* under way of one connection; then it is not read on */
 	LISTENERS_MAX = 32,
-	STOP_TURNS = 64, /* of the loop's size, for what has come before a stop */
+	STOP_TURNS = 64, /* as of the loop, for what has come before a stop */
 };
 
 #define IDLE_USEC (60 * UINT64_C(1000000))

@@ -12,7 +12,8 @@ struct tcp;
 /* Serves a bound datagram socket, which it takes over, also when it fails. */
 int udp_new(sd_event *event, int fd, struct gateway *gateway, struct udp **ret)
 	__attribute__((warn_unused_result));
-/* Takes the calls that have come, and no more; they are answered.  NULL is a no-op. */
+/* Takes the calls that have come, as many as in one turn of the loop, and no more; they
+ * are answered.  NULL is a no-op. */
 void udp_stop(struct udp *udp);
 /* After the gateway's end, too. */
 struct udp *udp_free(struct udp *udp);

@@ -97,6 +97,11 @@ class Hostile(unittest.TestCase):
         """Of the map's file."""
         return f"{self.maps}/{kind}{LIVE[kind][1]}"
 
+    def login_of_another(self, n, wait_ms):
+        """One of a hundred: max_leases_per_user is reached by none of them."""
+        answer = self.dracd.login(f"203.0.113.{20 + n % 100}", f"user=user{n % 100} wait_ms={wait_ms}")
+        self.assertTrue(answer.startswith("OK "), answer)
+
     def leases(self):
         """What is in each map; None if it cannot be read."""
         found = {}
@@ -130,7 +135,10 @@ class Hostile(unittest.TestCase):
     def assert_recovered(self, leases):
         """By itself, and nothing is left."""
         expected = {kind: leases for kind in LIVE}
-        self.dracd.wait_for(lambda: self.leases() == expected, "the maps to be whole again")
+        try:
+            self.dracd.wait_for(lambda: self.leases() == expected, "the maps to be whole again")
+        except AssertionError as error:
+            self.assertEqual(self.leases(), expected, error)
         self.dracd.wait_for(lambda: "error" not in self.states().values(), "the alarm to be over")
         self.assertLess(self.exit_status("maps"), 2)
         allowed = {os.path.basename(self.path(kind)) for kind in LIVE}
@@ -273,7 +281,7 @@ class Hostile(unittest.TestCase):
             n = 0
             while swapped[0] < 50 and time.monotonic() < end:
                 n += 1
-                self.dracd.login(f"203.0.113.{20 + n % 100}", "user=bob wait_ms=1000")
+                self.login_of_another(n, 1000)
                 self.dracd.control("maps rebuild=yes")
         finally:
             done.set()
@@ -308,7 +316,7 @@ class Hostile(unittest.TestCase):
         try:
             end = time.monotonic() + 250
             while (counted[0] < SWAPS or rebuilds < REBUILDS) and time.monotonic() < end:
-                self.dracd.login(f"203.0.113.{20 + rebuilds % 100}", "user=bob wait_ms=200")
+                self.login_of_another(rebuilds, 200)
                 self.dracd.control("maps rebuild=yes")
                 rebuilds += 1
         finally:

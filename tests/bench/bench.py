@@ -31,7 +31,7 @@ class Size:
     """How long it may take."""
 
     def __init__(self, quick):
-        self.rounds = 9 if quick else 25
+        self.rounds = 9 if quick else 17
         self.seconds = 0.1 if quick else 0.25
         self.slow_rounds = 5 if quick else 9
         self.slow_seconds = 0.3 if quick else 1.0

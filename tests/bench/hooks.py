@@ -24,7 +24,7 @@ EXEC_ONLY = "/usr/libexec/dracd/exec_only"
 LEVELS = ("process", "full")
 WARM_UP = 3
 LOGINS = 1200  # of each of a pair: the medians of so many differ by up to 2 % from run to run
-CLOSE = 4000   # where the bound is closer than that
+CLOSE = 3000   # where the bound is closer than that
 PAIRS = {  # figure: what it is measured against, and what is measured
     "hook_ratio_serve_process": ("none", "serve-process"),
     "hook_ratio_serve_full": ("none", "serve-full"),

@@ -18,7 +18,7 @@ from tests.bench.figures import note, say, say_median
 from tests.site import kernel, release, roots
 from tests.site import site as sites
 
-COUNTS = {1000: 9, 10000: 9, 100000: 5, 1000000: 3}  # leases: rounds
+COUNTS = {1000: 9, 10000: 9, 100000: 3, 1000000: 3}  # leases: rounds
 QUICK = {1000: 2, 10000: 2}
 TYPES = {"hash": "postfix", "btree": "postfix", "lmdb": "postfix", "cdb": "postfix", "iplsearch": "plain"}
 PUBLICATIONS = 5  # in a round

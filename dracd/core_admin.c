@@ -34,7 +34,8 @@ static void done_revoke(struct store_op *op)
 	core->revoking -= request->block.is_user;
 	request->outcome.error = op->result < 0 ? op->result : 0;
 	request->outcome.ended = op->ended;
-	core->blocks_unsaved = op->blocks && op->saved < 0;
+	if (op->blocks) /* else what could not be saved before still is not */
+		core->blocks_unsaved = op->saved < 0;
 	store_op_free(op);
 	if (request->outcome.error) {
 		log_errno(LOG_ERR, request->outcome.error, "cannot store a revocation");

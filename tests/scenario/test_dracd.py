@@ -347,6 +347,19 @@ class Death(Case):
         # who is shut out stays out
         self.assertTrue(self.dracd.login("198.51.100.1").startswith("NO reason=revoked"))
 
+    def test_revocation_that_could_not_be_saved_stays_an_alarm(self):
+        """Whatever is revoked after it without a hold, which nobody has to save."""
+        self.dracd.login("203.0.113.9", "user=bob")
+        self.dracd.login("203.0.113.10", "user=eve")
+        os.mkdir(self.dracd.path("state/blocks.new"))
+        self.dracd.control("revoke user=bob hold_ms=600000")
+        self.dracd.wait_for(lambda: "a%20revocation%20could%20not%20be%20stored" in str(self.dracd.control("status")), "the alarm")
+        self.assertTrue(self.dracd.control("revoke address=203.0.113.10 hold_ms=0")[-1].startswith("OK revoked"))
+        self.assertIn("a%20revocation%20could%20not%20be%20stored", str(self.dracd.control("status")))
+        os.rmdir(self.dracd.path("state/blocks.new"))
+        self.dracd.control("revoke user=eve hold_ms=600000")
+        self.assertNotIn("a%20revocation%20could%20not%20be%20stored", str(self.dracd.control("status")))
+
     def test_damaged_blocks_stop_the_start(self):
         self.dracd.control("revoke address=198.51.100.1")
         self.dracd.stop()

@@ -163,11 +163,11 @@ int map_use_spare(struct map *map)
 	if (r == 0)
 		r = map_open_directory(map);
 	is_safe = r == 0;
-	/* where others can write by now, or there is no descriptor for another look or
-	 * the disk does not let us have it, who is in gets out: in the directory that was
-	 * safe when it was opened */
+	/* where others can write by now, or the directory was moved away, or there is no
+	 * descriptor for another look or the disk does not let us have it, who is in gets
+	 * out: in the directory that was safe when it was opened */
 	if (map->directory >= 0 &&
-		(r == -EPERM || r == -EIO || is_want_of_descriptors(r)))
+		(r == -EPERM || r == -ENOENT || r == -EIO || is_want_of_descriptors(r)))
 		r = 0;
 	if (r < 0)
 		return r;

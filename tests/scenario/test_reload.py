@@ -217,6 +217,16 @@ class Maps(Reload):
         # the next try finds that there is no directory any more, and so no map
         self.dracd.wait_for(lambda: self.dracctl("status").returncode == 0, "the end of the alarm")
 
+    def test_map_whose_directory_was_moved_away_is_withdrawn_where_it_is(self):
+        """Or it would be as it was when the directory comes back."""
+        self.start_with(self.ONE)
+        os.rename(self.dracd.path("maps"), self.dracd.path("away"))
+        self.configure(POLICY + SOCKETMAP)
+        self.dracd.control("reload")
+        self.dracd.wait_for_log("map one: withdrawn")
+        os.rename(self.dracd.path("away"), self.dracd.path("maps"))
+        self.assertEqual(self.map("one"), {})
+
     def obstruct(self, path):
         """Puts a directory in the place of a map, which even a spare cannot replace; until os.rmdir()."""
         def has_obstructed():

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,6 +21,8 @@ enum {
 
 struct heir {
 	sem_t has_copies, may_end;
+	bool has_failed; /* as unshare(2) does for want of memory, or by a container's
+			    filter */
 };
 
 static void await(sem_t *semaphore)
@@ -32,10 +35,44 @@ static void *inherit(void *userdata)
 {
 	struct heir *heir = userdata;
 
-	(void)unshare(CLONE_FILES); /* fails for want of memory */
+	heir->has_failed = unshare(CLONE_FILES) < 0;
 	sem_post(&heir->has_copies);
 	await(&heir->may_end);
 	return NULL;
+}
+
+struct files {
+	size_t count;
+	int files[];
+};
+
+static void *close_files(void *userdata)
+{
+	struct files *files = userdata;
+
+	for (size_t i = 0; i < files->count; i++)
+		close(files->files[i]);
+	free(files);
+	return NULL;
+}
+
+/* In a thread that nobody waits for; or here, where there is no memory for that. */
+static void close_aside(const int *files, size_t count)
+{
+	struct files *copy = malloc(sizeof(*copy) + count * sizeof(*files));
+	pthread_t thread;
+
+	if (copy) {
+		copy->count = count;
+		memcpy(copy->files, files, count * sizeof(*files));
+		if (pthread_create(&thread, NULL, close_files, copy) == 0) {
+			(void)pthread_detach(thread);
+			return;
+		}
+	}
+	free(copy);
+	for (size_t i = 0; i < count; i++)
+		close(files[i]);
 }
 
 void abandon_files(const int *files, size_t count)
@@ -51,8 +88,11 @@ void abandon_files(const int *files, size_t count)
 	has_heir = pthread_create(&thread, NULL, inherit, &heir) == 0;
 	if (has_heir)
 		await(&heir.has_copies);
-	for (size_t i = 0; i < count; i++)
-		close(files[i]);
+	if (has_heir && heir.has_failed)
+		close_aside(files, count);
+	else
+		for (size_t i = 0; i < count; i++)
+			close(files[i]);
 	if (has_heir) {
 		sem_post(&heir.may_end);
 		/* it is over for this before it closes anything */

@@ -2,6 +2,7 @@
 one of it, holds nobody up, wherever dracd meets it."""
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -105,6 +106,18 @@ class HandedOver(Case):
             os.kill(self.dracd.process.pid, signal.SIGTERM)
         self.assertEqual(self.dracd.stop(), 0)
         stream.close()
+
+    @unittest.skipUnless(shutil.which("strace"), "strace is missing")
+    def test_where_a_container_refuses_unshare(self):
+        """Then no thread can have copies of the descriptors."""
+        self.dracd.stop()
+        self.dracd.tracer = ["strace", "-D", "-f", "-qq", "-o", self.dracd.path("trace"), "-e", "trace=unshare",
+                             "-e", "inject=unshare:error=EPERM"]
+        self.dracd.start()
+        self.test_with_a_request()
+        self.test_behind_what_ends_the_connection()
+        with open(self.dracd.path("trace"), encoding="ascii") as trace:
+            self.assertRegex(trace.read(), r"unshare\(CLONE_FILES\) += -1 EPERM")
 
 
 if __name__ == "__main__":

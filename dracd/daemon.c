@@ -340,6 +340,8 @@ static int start_core(struct daemon *daemon)
 			READY_SECONDS * USEC_PER_SEC, 0, on_ready_timeout, daemon);
 	if (r >= 0)
 		r = core_start(core, daemon->directory, daemon->boot_id);
+	if (r >= 0)
+		r = daemon_take_left(daemon);
 	return r < 0 ? log_errno(LOG_ERR, r, "cannot start") : 0;
 }
 

@@ -81,6 +81,26 @@ static struct config *with_left(const struct daemon *daemon, const struct config
 	return published;
 }
 
+int daemon_take_left(struct daemon *daemon)
+{
+	struct config *left = daemon->left;
+	struct config lookups = {0};
+	int r;
+
+	if (!left || left->map_count == 0)
+		return 0;
+	lookups.lookups = left->lookups;
+	lookups.lookup_count = left->lookup_count;
+	daemon->left = published_new(&lookups);
+	if (!daemon->left) {
+		daemon->left = left;
+		return -ENOMEM;
+	}
+	r = publisher_take_left(daemon->core.publisher, left);
+	config_unref(left);
+	return r;
+}
+
 static uint64_t watchdog_usec(const struct daemon *daemon)
 {
 	/* systemd does it */

@@ -8,6 +8,10 @@
  * thread.  0, or a negative errno after a message. */
 int daemon_guard(struct daemon *daemon) __attribute__((warn_unused_result));
 
+/* Goes on withdrawing what that could not, now that the publisher can.  0 or a negative
+ * errno. */
+int daemon_take_left(struct daemon *daemon) __attribute__((warn_unused_result));
+
 /* Adds the guardian to the loop, and what tells it that the loop runs. */
 int daemon_watch_guardian(struct daemon *daemon) __attribute__((warn_unused_result));
 

@@ -455,8 +455,9 @@ int map_run(struct map_worker *worker, unsigned why, struct config *config,
 	if (why & WAKE_VERIFY)
 		map_verify_begin(worker);
 	r = open_map(worker);
-	if (r == -ENOENT && why & WAKE_LEAVE)
-		return 0; /* no directory, no map */
+	/* no directory, no map; unless it was not there from the start: it may come */
+	if (r == -ENOENT && why & WAKE_LEAVE && !worker->settings.leaves)
+		return 0;
 	if (r < 0)
 		return r;
 	worker->now.static_error = map_refresh_static(worker, &rebuild);

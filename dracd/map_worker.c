@@ -286,7 +286,7 @@ int map_worker_start(const struct map_worker_settings *settings, struct config *
 	worker->config = config_ref(config);
 	worker->blocks = blocks_ref(blocks);
 	/* what stands there is withdrawn, or of another run with other rules */
-	worker->why = WAKE_REBUILD;
+	worker->why = settings->leaves ? WAKE_LEAVE : WAKE_REBUILD;
 	worker->due = UINT64_MAX;
 	init_lock(worker);
 	r = table_reader_open(settings->table, &worker->reader);

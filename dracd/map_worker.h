@@ -82,6 +82,7 @@ struct map_worker_settings {
 	struct table *table;
 	void (*reported)(void *context); /* called on the worker's thread */
 	void *context;
+	bool leaves; /* WAKE_LEAVE is all it does */
 };
 
 int map_worker_start(const struct map_worker_settings *settings, struct config *config,

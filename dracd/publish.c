@@ -53,7 +53,7 @@ static void tell_loop(void *context)
 	(void)!write(publisher->reported_fd, &one, sizeof(one));
 }
 
-static int start_worker(struct watched *map)
+static int start_worker(struct watched *map, bool leaves)
 {
 	struct publisher *publisher = map->publisher;
 	struct map_worker_settings settings = {
@@ -61,11 +61,12 @@ static int start_worker(struct watched *map)
 		.table = publisher->settings.table,
 		.reported = tell_loop,
 		.context = publisher,
+		.leaves = leaves,
 	};
 	int r = map_worker_start(
 		&settings, publisher->config, publisher->blocks, &map->worker);
 
-	if (r == 0)
+	if (r == 0 && !leaves)
 		publisher_watch(map);
 	return r;
 }
@@ -80,7 +81,7 @@ static void start_if_free(struct watched *map)
 		map->report.step = "withdraw what was before it at";
 		return;
 	}
-	r = start_worker(map);
+	r = start_worker(map, false);
 	if (r < 0 && r != map->report.error)
 		log_errno(LOG_ERR, r, "map %s: cannot start its thread; retrying",
 			map->map->name);
@@ -119,6 +120,13 @@ static void see_off(struct publisher *publisher)
 	start_workers(publisher);
 }
 
+static void add_leaving(struct publisher *publisher, struct watched *map)
+{
+	map->next = publisher->leaving;
+	publisher->leaving = map;
+	publisher->leaving_count++;
+}
+
 /* Withdraws a map that the configuration no longer has. */
 static void send_off(struct publisher *publisher, struct watched *map)
 {
@@ -127,9 +135,7 @@ static void send_off(struct publisher *publisher, struct watched *map)
 		free_watched(map);
 		return;
 	}
-	map->next = publisher->leaving;
-	publisher->leaving = map;
-	publisher->leaving_count++;
+	add_leaving(publisher, map);
 	map_worker_wake(map->worker, WAKE_LEAVE, UINT64_MAX, publisher->config,
 		publisher->blocks);
 }
@@ -257,7 +263,7 @@ int publisher_start(const struct publisher_settings *settings, struct config *co
 	if (r >= 0)
 		r = publisher_arm_check(publisher);
 	for (size_t i = 0; i < publisher->count && r >= 0; i++)
-		r = start_worker(publisher->maps[i]);
+		r = start_worker(publisher->maps[i], false);
 	if (r < 0) {
 		free_publisher(publisher);
 		return r;
@@ -279,6 +285,35 @@ int publisher_set_config(struct publisher *publisher, struct config *config, boo
 	/* static files are looked at too; who has asked for the reload waits for that */
 	return publisher_ask(publisher, NULL,
 		WAKE_CHANGES | (rebuild ? WAKE_REBUILD | WAKE_REVOKED : 0U));
+}
+
+static bool has_file(const struct publisher *publisher, const struct map_config *map)
+{
+	for (size_t i = 0; i < publisher->count; i++)
+		if (strcmp(publisher->maps[i]->map->file, map->file) == 0)
+			return true;
+	return find_leaving(publisher, map) != NULL;
+}
+
+int publisher_take_left(struct publisher *publisher, struct config *left)
+{
+	for (size_t i = 0; i < left->map_count; i++) {
+		struct watched *map;
+		int r;
+
+		if (has_file(publisher, &left->maps[i]))
+			continue;
+		map = new_watched(publisher, left, i);
+		if (!map)
+			return -ENOMEM;
+		r = start_worker(map, true);
+		if (r < 0) {
+			free_watched(map);
+			return r;
+		}
+		add_leaving(publisher, map);
+	}
+	return 0;
 }
 
 void publisher_set_blocks(struct publisher *publisher, struct blocks *blocks)

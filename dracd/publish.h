@@ -34,6 +34,11 @@ int publisher_start(const struct publisher_settings *settings, struct config *co
 int publisher_set_config(struct publisher *publisher, struct config *config, bool rebuild)
 	__attribute__((warn_unused_result));
 
+/* Withdraws the maps in left that the configuration does not have, as it does those that
+ * a reload has dropped.  0 or a negative errno: then not all. */
+int publisher_take_left(struct publisher *publisher, struct config *left)
+	__attribute__((warn_unused_result));
+
 void publisher_set_blocks(struct publisher *publisher, struct blocks *blocks);
 
 /* The maps of earlier configurations that are still to be withdrawn. */

@@ -86,7 +86,7 @@ maps_left_out := $(if $(filter 0,$(WITH_BDB)),maps/map_bdb.c) $(if $(filter 0,$(
 maps_src   := $(filter-out $(maps_left_out) maps/mapread.c,$(wildcard maps/*.c))
 core_src   := $(filter-out %main.c,$(wildcard dracd/*.c)) client/words.c client/conf_text.c
 daemon_src := dracd/main.c $(core_src)
-withdraw_src := dracd/withdraw_main.c $(addprefix dracd/,withdraw.c published.c state_lock.c map_file.c file.c config.c \
+withdraw_src := dracd/withdraw_main.c $(addprefix dracd/,withdraw.c clock.c published.c state_lock.c map_file.c file.c config.c \
 	config_parse.c config_check.c config_map.c config_find.c option.c option_value.c prefix_set.c address.c log.c) client/words.c client/conf_text.c
 obj = $(patsubst %.c,$B/%.o,$(1))
 

@@ -294,6 +294,26 @@ int config_load(const char *file, struct config **ret, struct problems *problems
 	return r;
 }
 
+char *config_find_state(const char *file)
+{
+	_cleanup_(unref_config) struct config *config = calloc(1, sizeof(*config));
+	struct problems ignored = {0};
+	struct source source;
+	char *found = NULL;
+
+	if (!config)
+		return NULL;
+	config->references = 1;
+	if (source_read(file, &source, &ignored) == 0) {
+		(void)apply_scope(
+			SCOPE_GLOBAL, source.cfg, config, "drac.conf", &ignored);
+		found = TAKE_PTR(config->state_directory);
+		source_done(&source);
+	}
+	problems_done(&ignored);
+	return found;
+}
+
 struct config *config_ref(struct config *config)
 {
 	__atomic_add_fetch(&config->references, 1, __ATOMIC_RELAXED);

@@ -165,6 +165,10 @@ struct problems {
 int config_load(const char *file, struct config **ret, struct problems *problems)
 	__attribute__((warn_unused_result));
 
+/* The state_directory that file gives, whatever else is wrong with it, or the default;
+ * NULL: it cannot be read at all.  To be freed. */
+char *config_find_state(const char *file);
+
 struct config *config_ref(struct config *config);
 /* NULL is a no-op.  Returns NULL. */
 struct config *config_unref(struct config *config);

@@ -69,9 +69,9 @@ static void kill_hung(struct watch *watch)
 	struct pollfd ended = {.fd = watch->pipe, .events = POLLIN};
 	char octets[64];
 
-	log_message(LOG_ERR, "dracd hangs: it has not moved for %d s; killing it",
-		TURNS * watch->turn_msec / 1000);
 	(void)pidfd_send_signal(watch->dracd, SIGKILL, NULL, 0);
+	log_message(LOG_ERR, "dracd hangs: it has not moved for %d s; it is killed",
+		TURNS * watch->turn_msec / 1000);
 	while (!watch->has_ended && poll(&ended, 1, DEATH_MSEC) > 0)
 		watch->has_ended = read(watch->pipe, octets, sizeof(octets)) == 0;
 }
@@ -121,6 +121,7 @@ static void run_guardian(
 	struct watch *watch, const struct config *published, uint64_t watchdog_usec)
 {
 	int turn_msec = watchdog_usec > 0 ? (int)(watchdog_usec / TURNS / 1000) : -1;
+	size_t count, left;
 	sigset_t all;
 
 	watch->published = published_new(published);
@@ -130,14 +131,18 @@ static void run_guardian(
 	sigprocmask(SIG_BLOCK, &all, NULL);
 	(void)setsid();
 	(void)prctl(PR_SET_NAME, "dracd-guardian");
+	log_use_stream();
 	if (wait_for_end(watch, turn_msec))
 		_exit(0);
+	count = watch->published->lookup_count + watch->published->map_count;
+	left = withdraw_all(watch->published);
+	/* before anything is told: that may be what dracd waited for */
 	log_message(LOG_ERR,
-		"dracd has died; withdrawing its leases from %zu lookups and %zu "
+		"dracd has died; its leases are withdrawn from %zu of %zu lookups and "
 		"maps",
-		watch->published->lookup_count, watch->published->map_count);
+		count - left, count);
 	/* else what a dying dracd has begun may come after us */
-	if (withdraw_all(watch->published) == 0 && watch->has_ended)
+	if (left == 0 && watch->has_ended)
 		published_clear(watch->directory);
 	_exit(0);
 }

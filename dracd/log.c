@@ -3,6 +3,8 @@
 #include "dracd/log.h"
 
 #include <ctype.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,10 +17,14 @@
 
 #include "dracd/clock.h"
 
-/* The only mutable globals of the daemon; set before the first thread. */
+/* The only mutable globals of the daemon; all but the last set before the first thread.
+ */
 static int log_level = LOG_INFO;
 static bool log_to_journal;
+static bool log_priorities; /* in front of each line, as sd-daemon(3) has them */
 static bool log_stamps;
+static bool log_may_fill; /* standard error may have no room */
+static unsigned log_lost; /* atomic: lines since the last that was written */
 
 void log_set_level(int level)
 {
@@ -31,15 +37,23 @@ void log_open(bool stamps)
 	char expected[64];
 	struct stat status;
 
+	(void)signal(SIGPIPE, SIG_IGN); /* who reads standard error may go */
 	/* systemd.exec(5): device and inode of the stream connected to the journal */
 	if (fstat(STDERR_FILENO, &status) < 0)
 		return;
+	log_may_fill = !S_ISREG(status.st_mode);
 	log_stamps = stamps && (S_ISREG(status.st_mode) || isatty(STDERR_FILENO));
 	if (!stream)
 		return;
 	snprintf(expected, sizeof(expected), "%ju:%ju", (uintmax_t)status.st_dev,
 		(uintmax_t)status.st_ino);
 	log_to_journal = strcmp(stream, expected) == 0;
+}
+
+void log_use_stream(void)
+{
+	log_priorities = log_priorities || log_to_journal;
+	log_to_journal = false;
 }
 
 /* Renewals are told to "dracd -d" only, and they are the most frequent event of all: what
@@ -161,29 +175,66 @@ void event_add_note(struct event *event, const char *text)
 	add_text(event, text, strlen(text));
 }
 
-static void write_line(int level, const char *text)
+/* POLLOUT of a pipe, a socket and a terminal: a line fits, without waiting. */
+static bool has_room(void)
+{
+	struct pollfd error = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	return !log_may_fill || poll(&error, 1, 0) > 0;
+}
+
+static size_t format_start(int level, char *text, size_t size)
 {
 	static const char *const names[] = {
 		[LOG_ERR] = "error: ",
 		[LOG_WARNING] = "warning: ",
 	};
-	const char *prefix = level <= LOG_WARNING && names[level] ? names[level] : "";
-	char stamp[32] = "";
-	struct iovec parts[] = {
-		{.iov_base = stamp},
-		{.iov_base = (void *)(uintptr_t)prefix, .iov_len = strlen(prefix)},
-		{.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)},
-		{.iov_base = (void *)(uintptr_t) "\n", .iov_len = 1},
-	};
+	size_t length = 0;
 
 	if (log_stamps) {
 		time_t now = time(NULL);
 		struct tm local;
 
 		localtime_r(&now, &local);
-		parts[0].iov_len =
-			strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S ", &local);
+		length = strftime(text, size, "%Y-%m-%d %H:%M:%S ", &local);
 	}
+	if (log_priorities)
+		length += (size_t)snprintf(text + length, size - length, "<%d>", level);
+	else if (level <= LOG_WARNING && names[level])
+		length += (size_t)snprintf(
+			text + length, size - length, "%s", names[level]);
+	return length;
+}
+
+static size_t format_lost(unsigned lost, char *text, size_t size)
+{
+	size_t length = format_start(LOG_WARNING, text, size);
+
+	return length +
+	       (size_t)snprintf(text + length, size - length,
+		       "%u lines of this log are lost: who reads it does not keep up\n",
+		       lost);
+}
+
+static void write_line(int level, const char *text)
+{
+	char told[128], start[48];
+	struct iovec parts[] = {
+		{.iov_base = told},
+		{.iov_base = start},
+		{.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)},
+		{.iov_base = (void *)(uintptr_t) "\n", .iov_len = 1},
+	};
+	unsigned lost;
+
+	if (!has_room()) {
+		(void)__atomic_add_fetch(&log_lost, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	lost = __atomic_exchange_n(&log_lost, 0, __ATOMIC_RELAXED);
+	if (lost > 0)
+		parts[0].iov_len = format_lost(lost, told, sizeof(told));
+	parts[1].iov_len = format_start(level, start, sizeof(start));
 	/* one writev(2) a line: lines of several threads do not mix */
 	(void)!writev(STDERR_FILENO, parts, 4);
 }

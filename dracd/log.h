@@ -2,7 +2,8 @@
  * The log: one event a line, fixed word order, the same as structured journal fields.
  *
  * Lines go to the journal when standard error is the journal, else to standard error,
- * there with the time where nobody else would add it.
+ * there with the time where nobody else would add it.  Who reads standard error and does
+ * not keep up, or has stopped, loses lines and is told how many: nothing waits for him.
  * Text from outside is escaped (\xNN for control octets, space, '"', '=' and '\'), so an
  * event is always one line.  Only main, the daemon, the publisher and the endpoints log;
  * the rules, the table and the maps return errors instead.
@@ -39,6 +40,10 @@ void log_set_level(int level);
 /* Chooses journal or standard error, from JOURNAL_STREAM.  With stamps, lines to a file
  * or terminal begin with the time; who reads a pipe or socket has a clock of his own. */
 void log_open(bool stamps);
+
+/* No more sd-journal(3), which waits if the journal hangs: its stream, with priorities,
+ * does for plain messages.  For processes that have to get on. */
+void log_use_stream(void);
 
 void event_init(struct event *event, int level, const char *name);
 void event_init_address(

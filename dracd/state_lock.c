@@ -21,6 +21,17 @@ bool state_is_marked(int directory)
 	return faccessat(directory, STATE_MARKER, F_OK, 0) == 0;
 }
 
+/* What was open when the file system turned read-only can be withdrawn all the same. */
+static int open_lock(int directory)
+{
+	const int flags = O_NOFOLLOW | O_CLOEXEC;
+	int lock = openat(directory, "lock", O_RDWR | O_CREAT | flags, 0600);
+
+	if (lock < 0 && errno == EROFS)
+		lock = openat(directory, "lock", O_RDONLY | flags);
+	return lock < 0 ? -errno : lock;
+}
+
 int state_open(const char *path, int *ret_directory, int *ret_lock)
 {
 	_cleanup_(close_fd) int directory = open(path, O_DIRECTORY | O_CLOEXEC);
@@ -28,9 +39,9 @@ int state_open(const char *path, int *ret_directory, int *ret_lock)
 
 	if (directory < 0)
 		return -errno;
-	lock = openat(directory, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	lock = open_lock(directory);
 	if (lock < 0)
-		return -errno;
+		return lock;
 	for (unsigned tries = LOCK_TRIES; flock(lock, LOCK_EX | LOCK_NB) < 0; tries--) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -errno;

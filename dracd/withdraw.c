@@ -1,13 +1,20 @@
-/* Each map by itself, so that one that fails keeps no other from being withdrawn. */
+/* Each map by itself, so that one that fails, crashes us, or is on a file system that
+ * hangs keeps no other from being withdrawn. */
 #include "dracd/withdraw.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "dracd/clock.h"
 #include "dracd/config_internal.h"
 #include "dracd/log.h"
 #include "dracd/map_file.h"
@@ -18,6 +25,7 @@ enum {
 	WAIT_SEC = 1,
 	EMPTY_WAIT_MSEC = 2000, /* for the readers of a replaced file */
 	EMPTY_CPU_SEC = 10,
+	GIVE_UP_SEC = 20,
 };
 
 static struct access *read_static(const struct map_config *config)
@@ -65,10 +73,10 @@ static struct map *withdraw_map(const struct map_config *config)
 	return map;
 }
 
-/* In a process of its own, as a file that is damaged, which we cannot know, may crash it,
- * or keep it busy for ever. */
-static void run_emptying(const struct map_config *config, struct map *map)
+/* Who has the replaced file open sees no lease any more either. */
+static void empty_replaced(const struct map_config *config, struct map *map)
 {
+	/* a file that is damaged, which we cannot know, may keep us busy for ever */
 	const struct rlimit limit = {EMPTY_CPU_SEC, EMPTY_CPU_SEC};
 
 	(void)setrlimit(RLIMIT_CPU, &limit);
@@ -76,59 +84,165 @@ static void run_emptying(const struct map_config *config, struct map *map)
 		log_message(LOG_WARNING,
 			"map %s: withdrawn, but not from who keeps the old file locked",
 			config->name);
-	_exit(0);
 }
 
-static void start_emptying(const struct map_config *config, struct map *map)
+static struct map *withdraw_patiently(const struct map_config *config)
+{
+	struct map *map = withdraw_map(config);
+
+	for (unsigned i = 1; i < TRIES && !map; i++) {
+		(void)sleep(WAIT_SEC);
+		map = withdraw_map(config);
+	}
+	return map;
+}
+
+/* ---- each map in a process of its own ---- */
+
+/* One does a map, and those behind it that have the same file. */
+struct task {
+	pid_t child; /* 0: none, or it has ended; -1: it could not be started */
+	bool is_second;
+	bool is_withdrawn; /* set by the child, as the memory is shared */
+};
+
+static bool same_file(const struct map_config *a, const struct map_config *b)
+{
+	return strcmp(a->file, b->file) == 0;
+}
+
+static bool is_first_of_file(const struct config *config, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (same_file(&config->maps[i], &config->maps[index]))
+			return false;
+	return true;
+}
+
+static void withdraw_file(
+	const struct config *config, struct task *tasks, size_t first, bool empties)
+{
+	for (size_t i = first; i < config->map_count; i++) {
+		const struct map_config *one = &config->maps[i];
+		struct map *map;
+
+		if (!same_file(&config->maps[first], one))
+			continue;
+		map = withdraw_patiently(one);
+		tasks[i].is_withdrawn = map != NULL;
+		if (map && empties && map_type_is_in_place(one->type))
+			empty_replaced(one, map);
+		map_close(map);
+	}
+}
+
+/* No descriptor of ours is kept: what hangs in a file system holds no lock. */
+static pid_t start_child(const struct config *config, struct task *tasks, size_t first)
 {
 	pid_t child = fork();
 
-	if (child == 0)
-		run_emptying(config, map);
-	if (child < 0)
-		log_errno(LOG_WARNING, -errno,
-			"map %s: withdrawn, but not from who has the old file open",
-			config->name);
+	if (child != 0)
+		return child;
+	(void)prctl(PR_SET_NAME, "dracd-withdraws");
+	log_use_stream();
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+	withdraw_file(config, tasks, first, true);
+	_exit(0);
 }
 
-/* Once all are published: who has a replaced file open sees no lease any more either. All
- * at a time, so that those with a reader who stays cost the time of one. */
-static void empty_replaced(const struct config *config, struct map *const *maps)
+/* Without room for a process it is done here, last, as it can hold us up; and then who
+ * has a replaced file open is not told. */
+static void start_all(const struct config *config, struct task *tasks, bool is_shared)
 {
 	for (size_t i = 0; i < config->map_count; i++)
-		if (maps[i] && map_type_is_in_place(config->maps[i].type))
-			start_emptying(&config->maps[i], maps[i]);
-	while (wait(NULL) > 0 || errno == EINTR)
-		;
+		if (is_first_of_file(config, i))
+			tasks[i].child = is_shared ? start_child(config, tasks, i) : -1;
+	for (size_t i = 0; i < config->map_count; i++)
+		if (tasks[i].child < 0) {
+			tasks[i].child = 0;
+			withdraw_file(config, tasks, i, false);
+		}
 }
 
-/* Withdraws all maps and drops those that it could from config; maps has room for as
- * many. */
-static void withdraw_each(struct config *config, struct map **maps)
+/* Takes note of the children that have ended; one that was killed, as for want of memory,
+ * is started once more.  True if none is left. */
+static bool have_ended(const struct config *config, struct task *tasks)
 {
-	for (size_t i = 0; i < config->map_count; i++)
-		maps[i] = withdraw_map(&config->maps[i]);
-	empty_replaced(config, maps);
-	for (size_t i = config->map_count; i-- > 0;) {
-		if (!maps[i])
+	bool is_last = true;
+
+	for (size_t i = 0; i < config->map_count; i++) {
+		struct task *task = &tasks[i];
+		int status = 0;
+
+		if (task->child == 0)
 			continue;
-		map_close(maps[i]);
-		published_drop_map(config, i);
+		if (waitpid(task->child, &status, WNOHANG) != 0)
+			task->child = 0;
+		if (WIFSIGNALED(status) && !task->is_withdrawn && !task->is_second) {
+			task->is_second = true;
+			task->child = start_child(config, tasks, i);
+			if (task->child < 0)
+				task->child = 0;
+		}
+		is_last = is_last && task->child == 0;
+	}
+	return is_last;
+}
+
+/* What hangs is killed: should it go on one day, it must not replace what is there by
+ * then. */
+static void give_up(const struct config *config, const struct task *tasks)
+{
+	for (size_t i = 0; i < config->map_count; i++) {
+		if (tasks[i].child == 0)
+			continue;
+		kill(tasks[i].child, SIGKILL);
+		if (!tasks[i].is_withdrawn)
+			log_message(LOG_ERR,
+				"map %s: %s does not answer; given up after %d s",
+				config->maps[i].name, config->maps[i].path, GIVE_UP_SEC);
 	}
 }
 
-/* The same without room: who has a replaced file open is not told. */
-static void withdraw_one_by_one(struct config *config)
+static void await_all(const struct config *config, struct task *tasks)
 {
-	for (size_t i = 0; i < config->map_count;) {
-		struct map *map = withdraw_map(&config->maps[i]);
+	const uint64_t until =
+		clock_add(clock_now().boot_usec, GIVE_UP_SEC * USEC_PER_SEC);
+	const struct timespec while_none_ends = {.tv_sec = 1};
+	bool is_over;
+	sigset_t end, before;
 
-		if (map)
-			published_drop_map(config, i);
-		else
-			i++;
-		map_close(map);
+	sigemptyset(&end);
+	sigaddset(&end, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &end, &before);
+	while (!(is_over = have_ended(config, tasks)) && clock_now().boot_usec < until)
+		(void)sigtimedwait(&end, NULL, &while_none_ends);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (!is_over)
+		give_up(config, tasks);
+}
+
+static void withdraw_maps(struct config *published)
+{
+	const size_t count = published->map_count;
+	struct task *shared = mmap(NULL, count * sizeof(*shared), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct task *own = NULL, *tasks = shared;
+
+	if (shared == MAP_FAILED)
+		tasks = own = calloc(count, sizeof(*own));
+	if (!tasks) {
+		log_errno(LOG_ERR, -ENOMEM, "cannot withdraw the maps");
+		return;
 	}
+	start_all(published, tasks, !own);
+	await_all(published, tasks);
+	for (size_t i = count; i-- > 0;)
+		if (tasks[i].is_withdrawn)
+			published_drop_map(published, i);
+	if (!own)
+		munmap(shared, count * sizeof(*shared));
+	free(own);
 }
 
 /* What is there instead of a socket is somebody else's. */
@@ -164,22 +278,13 @@ static void remove_lookups(struct config *published)
 
 size_t withdraw_all(struct config *published)
 {
-	struct map **maps = calloc(published->map_count + 1, sizeof(struct map *));
-
 	remove_lookups(published);
-	for (unsigned i = 0; i < TRIES && published->map_count > 0; i++) {
-		if (i > 0)
-			(void)sleep(WAIT_SEC);
-		if (maps)
-			withdraw_each(published, maps);
-		else
-			withdraw_one_by_one(published);
-	}
+	if (published->map_count > 0)
+		withdraw_maps(published);
 	if (published->lookup_count > 0)
 		remove_lookups(published); /* what was in the way may be over */
 	for (size_t i = 0; i < published->map_count; i++)
 		log_message(LOG_ERR, "map %s: its leases stay open until dracd is back",
 			published->maps[i].name);
-	free(maps);
 	return published->lookup_count + published->map_count;
 }

@@ -145,7 +145,7 @@ static int take_lock(const char *path, int directory, bool is_urged, bool *ret_l
 	} else {
 		log_errno(LOG_ERR, r, "cannot use state_directory %s", path);
 	}
-	return r;
+	return is_urged ? 0 : r;
 }
 
 /* 0 and *ret, also with nothing in it.  Without a configuration what is noted must do,
@@ -172,7 +172,7 @@ static int find_published(int directory, const struct config *config,
 	if (config && (arguments->all || is_unknown ||
 			      (*ret)->lookup_count + (*ret)->map_count > 0))
 		return published_add(*ret, config);
-	return is_unknown && !config ? -ENOENT : 0;
+	return r < 0 && !config ? -ENOENT : 0;
 }
 
 static int withdraw(int directory, const struct config *config,
@@ -182,13 +182,15 @@ static int withdraw(int directory, const struct config *config,
 	size_t count, left;
 	int r = find_published(directory, config, arguments, &published);
 
-	if (r < 0) {
-		config_unref(published);
-		return log_errno(LOG_ERR, r, "cannot tell what is to be withdrawn");
-	}
+	if (r < 0)
+		log_errno(LOG_ERR, r, "cannot tell what is to be withdrawn");
+	if (!published)
+		return r;
 	count = published->lookup_count + published->map_count;
 	left = withdraw_all(published);
 	config_unref(published);
+	if (r < 0 && count == 0)
+		return r;
 	if (count == 0)
 		log_message(LOG_INFO, "nothing is left open");
 	else
@@ -196,9 +198,9 @@ static int withdraw(int directory, const struct config *config,
 			count - left, count);
 	if (left > 0)
 		return -EIO;
-	if (is_locked) /* else who has not ended may publish again */
+	if (r == 0 && is_locked) /* else who has not ended may publish again */
 		published_clear(directory);
-	return 0;
+	return r;
 }
 
 static int run(
@@ -220,6 +222,7 @@ static int run(
 
 int main(int argc, char *argv[])
 {
+	_cleanup_(free_pointer) char *found = NULL;
 	struct arguments arguments;
 	struct config *config;
 	const char *path;
@@ -230,9 +233,13 @@ int main(int argc, char *argv[])
 	log_open(true);
 	umask(0077);
 	config = load_config(arguments.config_file);
-	path = arguments.state_directory;
+	if (!config)
+		found = config_find_state(arguments.config_file);
+	path = arguments.state_directory ? arguments.state_directory
+	       : config                  ? config->state_directory
+					 : found;
 	if (!path)
-		path = config ? config->state_directory : STATE_DIRECTORY_DEFAULT;
+		path = STATE_DIRECTORY_DEFAULT;
 	if (!config)
 		log_message(LOG_WARNING, "withdrawing what is noted in %s/%s", path,
 			PUBLISHED_FILE);

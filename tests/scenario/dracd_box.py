@@ -133,8 +133,9 @@ class Dracd:
         """With wait it returns when all sockets are there and all maps are published."""
         self.begins = os.path.getsize(self.path("log"))
         how.setdefault("env", {**os.environ, "DRACD_LIBEXECDIR": self.libexec})
+        how.setdefault("stderr", self.log)
         self.process = subprocess.Popen(self.tracer + [DRACD, "-d", "-c", self.config],
-                                        stderr=self.log, stdin=subprocess.DEVNULL, **how)
+                                        stdin=subprocess.DEVNULL, **how)
         if wait:
             self.wait_for(self.is_ready, "dracd to be ready")
         return self

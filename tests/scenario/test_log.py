@@ -1,4 +1,6 @@
 """Where the log goes: with the time where nobody else adds it."""
+import fcntl
+import os
 import re
 import signal
 import subprocess
@@ -36,6 +38,58 @@ class Log(unittest.TestCase):
         self.assertFalse(re.match(STAMP, first), first)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=PATIENCE)
+
+    def start_unread(self):
+        """Its log goes to a pipe that is full, and nobody reads; returns that."""
+        self.dracd.write_config("watchdog = 1s\n")
+        read, write = os.pipe()
+        self.addCleanup(os.close, read)
+        fcntl.fcntl(read, fcntl.F_SETPIPE_SZ, 4096)
+        self.dracd.start(wait=False, stderr=write)
+        self.addCleanup(lambda: self.dracd.process.poll() is None and self.dracd.process.kill())
+        self.addCleanup(lambda: self.dracd.process.send_signal(signal.SIGCONT))  # it may be stopped
+        os.close(write)
+        self.dracd.wait_for(lambda: os.path.exists(self.dracd.path("control")), "dracd to listen")
+        for number in range(100):
+            self.assertTrue(self.dracd.login(f"203.0.113.{number}", f"user=u{number}").startswith("OK "))
+        return read
+
+    def test_nobody_waits_for_who_reads_it(self):
+        read = self.start_unread()
+        self.assertTrue(self.dracd.admits("203.0.113.99"))
+        self.dracd.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.dracd.process.wait(PATIENCE), 0)
+        self.assertLessEqual(len(os.read(read, 65536)), 4096)
+
+    def test_lines_that_were_lost_are_counted(self):
+        read = self.start_unread()
+        log = os.read(read, 65536).decode()
+        self.dracd.login("198.51.100.9", "user=late")
+        while "granted 198.51.100.9 " not in log:
+            log += os.read(read, 65536).decode()
+        lost = re.findall("(?m)^warning: ([0-9]+) lines of this log are lost: who reads it does not keep up$", log)
+        self.assertEqual(len(lost), 1)
+        granted = log.count("\ngranted 203.0.113.")
+        self.assertLess(granted, 100)
+        self.assertGreaterEqual(granted + int(lost[0]), 100)
+
+    def test_nor_does_the_guardian(self):
+        """It kills one that hangs, and withdraws its lookups."""
+        self.start_unread()
+        self.dracd.process.send_signal(signal.SIGSTOP)
+        self.assertEqual(self.dracd.process.wait(PATIENCE), -signal.SIGKILL)
+        self.dracd.wait_for(lambda: not os.path.exists(self.dracd.path("policy")), "the guardian to withdraw")
+        self.dracd.wait_for(self.dracd.guardian_is_done, "the guardian to end")
+
+    def test_who_reads_it_may_go(self):
+        read, write = os.pipe()
+        self.dracd.start(wait=False, stderr=write)
+        os.close(write)
+        self.dracd.wait_for(lambda: os.path.exists(self.dracd.path("control")), "dracd to listen")
+        os.close(read)
+        self.dracd.login("203.0.113.9")
+        self.assertTrue(self.dracd.admits("203.0.113.9"))
+        self.assertEqual(self.dracd.stop(), 0)
 
     def test_a_check_of_the_configuration_has_none(self):
         self.dracd.write_config("lease_tiem = 5min\n")

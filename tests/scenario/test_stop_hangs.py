@@ -49,10 +49,10 @@ class StopHangs(unittest.TestCase):
         self.dracd.wait_for(self.dracd.is_over, "the guardian to withdraw")
         self.assertFalse(any(self.rows().values()))
         told = self.dracd.text(self.dracd.begins)
-        if status == 0 or "dracd hangs: it has not moved for 1 s; killing it" in told:
+        if status == 0 or "dracd hangs: it has not moved for 1 s; it is killed" in told:
             return 0
         self.assertEqual(status, -signal.SIGKILL)
-        self.assertIn(f"dracd hangs: it has not moved for {LIMIT} s; killing it", told)
+        self.assertIn(f"dracd hangs: it has not moved for {LIMIT} s; it is killed", told)
         return took
 
     def test_is_killed_and_withdrawn(self):

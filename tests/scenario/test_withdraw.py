@@ -12,6 +12,7 @@ from dracd_box import BUILD, PATIENCE, Dracd
 
 WITHDRAW = os.path.abspath(os.path.join(BUILD, "dracd", "dracd-withdraw"))
 STATIC_ROW = {"connect:192.0.2.66": "REJECT"}
+SLOW_SYNC = os.path.abspath(os.path.join(BUILD, "tests", "bench", "slow_sync.so"))
 HAS_BDB = "hash" in map_types.LIVE
 MAPS = len(map_types.LIVE) + HAS_BDB
 
@@ -175,7 +176,7 @@ class Withdraw(unittest.TestCase):
         self.login()
         self.kill_both()
         self.configure("lease_time = never\n")
-        told = self.withdraw("-s", self.dracd.path("state"))
+        told = self.withdraw()  # which finds the state directory all the same
         self.assertIn("lease_time = never: not a duration", told)
         self.assert_closed()
 
@@ -188,6 +189,90 @@ class Withdraw(unittest.TestCase):
         done = self.run_withdraw("-s", self.dracd.path("state"))
         self.assertEqual(done.returncode, 1)
         self.assertIn("cannot tell what is to be withdrawn", done.stderr)
+
+    def test_with_a_wrong_drac_conf_where_no_dracd_has_been(self):
+        """It is not known where else to look."""
+        self.configure("lease_time = never\n")
+        os.mkdir(self.dracd.path("empty"))
+        done = self.run_withdraw("-s", self.dracd.path("empty"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot tell what is to be withdrawn", done.stderr)
+
+    def test_with_a_wrong_drac_conf_and_half_of_the_note(self):
+        """What can be read of it is withdrawn."""
+        self.login()
+        self.kill_both()
+        self.configure("lease_time = never\n")
+        with open(self.dracd.path("state/published"), "a", encoding="utf-8") as noted:
+            noted.write("nothing that is understood\n")
+        done = self.run_withdraw()
+        self.assertEqual(done.returncode, 1)
+        self.assert_closed()
+
+    def test_on_a_file_system_that_turned_read_only(self):
+        """That of the state directory; the maps are elsewhere."""
+        self.login()
+        self.kill_both()
+        told = self.withdraw(tracer=["strace", "-qq", "-o", self.dracd.path("trace"), "-P", "lock",
+                                     "-e", "inject=openat:error=EROFS:when=1"])
+        self.assertNotIn("cannot use state_directory", told)
+        self.assert_closed()
+
+    def test_nobody_reads_what_it_says(self):
+        self.login()
+        self.kill_both()
+        read, write = os.pipe()
+        os.close(read)
+        done = subprocess.run([WITHDRAW, "-c", self.dracd.config], stderr=write, check=False, timeout=PATIENCE)
+        os.close(write)
+        self.assertEqual(done.returncode, 0)
+        self.assert_closed()
+
+    def start_withdrawing(self, hung):
+        """Where the directory of one map does not answer; returns when all the others are withdrawn."""
+        self.login()
+        self.kill_both()
+        others = [kind for kind in map_types.LIVE if kind != hung]
+        environment = {**os.environ, "LD_PRELOAD": SLOW_SYNC, "SLOW_SYNC_USEC": str(600 * 10**6),
+                       "SLOW_SYNC_ONLY": f"/.{os.path.basename(self.file(hung))}.",
+                       "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+        withdrawing = subprocess.Popen([WITHDRAW, "-c", self.dracd.config], stderr=subprocess.PIPE, text=True, env=environment)
+        self.addCleanup(withdrawing.stderr.close)
+        self.addCleanup(withdrawing.wait)
+        self.dracd.wait_for(lambda: not any(self.rows(kind) for kind in others), "the other maps")
+        self.dracd.wait_for(lambda: len(self.children(withdrawing)) == 1, "the others to end")
+        self.assert_open([hung])
+        return withdrawing
+
+    @staticmethod
+    def children(process):
+        with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as pids:
+            return [int(pid) for pid in pids.read().split()]
+
+    def test_a_file_system_that_hangs_holds_up_no_other_map(self):
+        hung = next(iter(map_types.LIVE))
+        withdrawing = self.start_withdrawing(hung)
+        pid, = self.children(withdrawing)
+        _, told = withdrawing.communicate(timeout=2 * PATIENCE)
+        self.assertEqual(withdrawing.returncode, 1)
+        self.assertIn(f"map {hung}: {self.dracd.path('maps')}/{hung} does not answer; given up after 20 s", told)
+        self.assertIn(f"withdrawn: {MAPS + 2} of {MAPS + 3} lookups and maps", told)
+        self.dracd.wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "what hung to be killed")
+        self.withdraw()
+        self.assert_closed()
+
+    def test_a_child_that_is_killed_is_started_once_more(self):
+        """As if memory were short."""
+        withdrawing = self.start_withdrawing(next(iter(map_types.LIVE)))
+        first, = self.children(withdrawing)
+        os.kill(first, signal.SIGKILL)
+        self.dracd.wait_for(lambda: self.children(withdrawing) not in ([], [first]), "the second")
+        os.kill(self.children(withdrawing)[0], signal.SIGKILL)
+        _, told = withdrawing.communicate(timeout=PATIENCE)
+        self.assertEqual(withdrawing.returncode, 1)
+        self.assertNotIn("does not answer", told)
+        self.withdraw()
+        self.assert_closed()
 
     @unittest.skipUnless(os.getuid() == 0, "root's")
     def test_root_does_not_do_what_others_have_written(self):
@@ -313,6 +398,8 @@ class Withdraw(unittest.TestCase):
         os.rename(self.dracd.path("maps"), self.dracd.path("away"))
         self.configure(maps="")
         self.dracd.start()
+        self.dracd.wait_for_log("map lmdb: cannot open the directory of")
+        self.assertIn(" state=critical ", self.dracd.control("status")[0])
         self.assertTrue(self.dracd.control("reload")[-1].startswith("OK reloaded"))
         self.assertIn("name=lmdb", self.noted())
         self.dracd.stop()
@@ -321,6 +408,19 @@ class Withdraw(unittest.TestCase):
         self.withdraw()
         for kind in map_types.LIVE:
             self.assertEqual(self.rows(kind), {}, kind)
+
+    def test_what_a_start_cannot_withdraw_is_withdrawn_later(self):
+        """Once it can be, without a word of anybody's; and then it is forgotten."""
+        self.login()
+        self.kill_both()
+        os.rename(self.dracd.path("maps"), self.dracd.path("away"))
+        self.configure(maps="")
+        self.dracd.start()
+        self.assertTrue(self.dracd.control("reload")[-1].startswith("OK reloaded"))
+        os.rename(self.dracd.path("away"), self.dracd.path("maps"))
+        self.dracd.wait_for(lambda: not any(self.rows(kind) for kind in map_types.LIVE), "the maps to be withdrawn")
+        self.dracd.wait_for(lambda: "map name=" not in self.noted(), "them to be forgotten")
+        self.assertNotIn(" state=critical ", self.dracd.control("status")[0])
 
     @unittest.skipUnless(shutil.which("strace"), "strace is missing")
     def test_a_start_that_dies_early_has_withdrawn_what_was_not_noted(self):
@@ -372,7 +472,7 @@ class Watchdog(Withdraw):
         self.dracd.wait_for(lambda: not self.is_noted(), "the guardian to withdraw")
         print(f"# hung, with a watchdog of 1 s: withdrawn after {time.monotonic() - started:.2f} s")
         self.assert_closed()
-        self.assertIn("dracd hangs: it has not moved for 1 s; killing it", self.dracd.text())
+        self.assertIn("dracd hangs: it has not moved for 1 s; it is killed", self.dracd.text())
 
 
 def load_tests(loader, _tests, _pattern):

@@ -122,10 +122,14 @@ void services_move(struct services *services, uint64_t old, uint64_t new)
 
 /* ---- leases ---- */
 
-/* The deadline, service and reporter of a login. */
+/* The deadline, service and reporter of a login.  The lease counts for the reporter that
+ * makes it last: else one could have it last for long, have another report it, and go on
+ * to the next. */
 static void apply_login(
 	struct lease *lease, const struct login *login, uint64_t usec, struct moment now)
 {
+	const bool lasts = clock_add(now.boot_usec, usec) >= lease->deadline_boot_usec;
+
 	lease_extend(lease, usec, now);
 	services_add(
 		&lease->services, login->service, clock_add(now.boot_usec, usec), now);
@@ -133,7 +137,8 @@ static void apply_login(
 	if (lease->logins < UINT32_MAX)
 		lease->logins++;
 	memcpy(lease->service, login->service, sizeof(lease->service));
-	memcpy(lease->reporter, login->reporter, sizeof(lease->reporter));
+	if (lasts)
+		memcpy(lease->reporter, login->reporter, sizeof(lease->reporter));
 }
 
 struct lease lease_grant(const struct address *address, const struct login *login,

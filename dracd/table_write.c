@@ -295,7 +295,22 @@ static int count_shares(struct table *table, uint64_t hash, const struct address
 	return r == MDB_NOTFOUND ? 0 : table_result(r);
 }
 
-/* Is there room for one more lease, for this user and in all? */
+/* Is there room for one more lease, for this user? */
+static int check_user(struct table *table, const struct address *key,
+	const struct login *login, unsigned max_per_user)
+{
+	unsigned count = 0;
+	int r;
+
+	if (!*login->user)
+		return 0;
+	r = count_shares(table, user_hash(login->user), key, max_per_user, &count);
+	if (r != 0)
+		return r;
+	return count >= max_per_user ? TABLE_USER_FULL : 0;
+}
+
+/* And in all? */
 static int check_limits(struct table *table, const struct address *key,
 	const struct login *login, unsigned max_per_user)
 {
@@ -311,12 +326,7 @@ static int check_limits(struct table *table, const struct address *key,
 		if (state->ipv4 + state->ipv6 >= table->settings.max_leases)
 			return TABLE_FULL;
 	}
-	if (!*login->user)
-		return 0;
-	r = count_shares(table, user_hash(login->user), key, max_per_user, &count);
-	if (r != 0)
-		return r;
-	return count >= max_per_user ? TABLE_USER_FULL : 0;
+	return check_user(table, key, login, max_per_user);
 }
 
 static bool has_share(const struct lease *lease, uint64_t hash)
@@ -383,8 +393,7 @@ static int add_share(struct table *table, struct lease *lease, const struct logi
 		share_encode(&share, record));
 }
 
-/* True if the user of the login has no live part in the lease of key yet and the feed is
- * to know. */
+/* True if the login has a user, who has no live part in the lease of key yet. */
 static int joins(struct table *table, const struct address *key,
 	const struct login *login, struct moment login_time, bool *ret)
 {
@@ -393,7 +402,7 @@ static int joins(struct table *table, const struct address *key,
 	int r;
 
 	*ret = false;
-	if (!table->settings.feed_users || !*login->user)
+	if (!*login->user)
 		return 0;
 	r = table_read_share(&reader, key, user_hash(login->user), &share);
 	if (r < 0)
@@ -407,7 +416,7 @@ int table_login(struct table *table, const struct address *key, const struct log
 	struct table_grant *ret)
 {
 	struct lease old = {0}, lease;
-	bool had_row, is_new, is_news;
+	bool had_row, is_new, has_joined = false;
 	int r;
 
 	r = table_read_row(table, key, &old);
@@ -430,13 +439,15 @@ int table_login(struct table *table, const struct address *key, const struct log
 		lease = old;
 		lease_renew(&lease, login, usec, login_time);
 	}
-	r = joins(table, key, login, login_time, &is_news);
+	r = is_new ? 0 : joins(table, key, login, login_time, &has_joined);
+	if (r == 0 && has_joined)
+		r = check_user(table, key, login, max_per_user);
 	if (r == 0 && *login->user)
 		r = add_share(table, &lease, login, clock_add(login_time.boot_usec, usec),
 			login_time);
 	if (r == 0)
 		r = table_put_row(table, &lease, is_new ? NULL : &old);
-	if (r == 0 && (is_new || is_news))
+	if (r == 0 && (is_new || (has_joined && table->settings.feed_users)))
 		r = append_change(table, key);
 	if (r != 0)
 		return r;

@@ -45,6 +45,15 @@ class Exhaustion(Case):
         self.assertTrue(self.dracd.login("203.0.113.9").startswith("OK granted"), "others come in")
         self.assertTrue(self.dracd.admits("203.0.113.9"))
 
+    def test_one_user_in_leases_of_others(self):
+        """As many as of her own, also if somebody else opens them."""
+        joined = range(1, PER_USER + 2)
+        self.report([f"login address={of_a_network(n)} user=user{n} service=imap" for n in joined])
+        counts = self.report([f"login address={of_a_network(n)} user=eve service=imap" for n in joined])
+        self.assertEqual(counts, {"granted": 0, "renewed": PER_USER, "user": 1, "full": 0})
+        again = self.report([f"login address={of_a_network(n)} user=eve service=imap" for n in joined])
+        self.assertEqual(again, counts, "where she is in she stays")
+
     def test_many_users(self):
         """The table is full: nobody's lease is taken away, and renewals go on."""
         counts = self.report([f"login address={of_a_network(n)} user=user{n} service=imap"

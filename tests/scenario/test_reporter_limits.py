@@ -88,6 +88,14 @@ class Leases(Limited):
         self.assertEqual(self.told()["leases"], str(MAX - 1))
         self.assertEqual(self.verb("203.0.113.9"), "OK granted")
 
+    def test_what_lasts_by_it_is_its_whoever_reports_it_later(self):
+        """Else it could have one last for long, and go on to the next."""
+        for n in range(MAX):
+            self.assertEqual(self.verb(f"203.0.113.{n}", f"user=u{n} ttl_ms={3600 * SECONDS}"), "OK granted")
+        self.dracd.control(f"add address=203.0.113.0 ttl_ms={10 * SECONDS}")
+        self.assertEqual(self.told()["leases"], str(MAX))
+        self.assertEqual(self.verb("203.0.113.9"), self.FULL)
+
     def test_it_has_not_forgotten_after_a_kill(self):
         self.fill()
         self.dracd.stop(signal.SIGKILL)

@@ -14,24 +14,6 @@ static bool is_critical(const struct daemon *daemon)
 	return control_maps_state(core) == MAP_STATE_ERROR;
 }
 
-/* Forgets shared addresses whose leases are over, then tells whether any is left. */
-static bool has_shared(struct core *core)
-{
-	struct prefix_set left = {0};
-	struct moment now = clock_now();
-
-	for (size_t i = 0; i < core->shared.count; i++) {
-		struct lease lease;
-
-		if (core_find(core, &core->shared.items[i], now, &lease) == REASON_OK &&
-			prefix_set_add(&left, &core->shared.items[i]) < 0)
-			break;
-	}
-	prefix_set_done(&core->shared);
-	core->shared = left;
-	return left.count > 0;
-}
-
 static bool sees_nobody(const struct daemon *daemon)
 {
 	return daemon->lookups.count == 0 &&
@@ -42,15 +24,19 @@ static void send_head(struct session *session)
 {
 	struct core *core = &session->daemon->core;
 	struct moment now = clock_now();
-	bool shared = has_shared(core);
 	struct line line;
+	bool warns;
+
+	core_forget_unshared(core);
+	warns = core->shared.count > 0 || core->own_is_unknown ||
+		control_maps_state(core) == MAP_STATE_WARNING;
 
 	line_init(&line, "dracd");
 	line_add(&line, "version", DRACD_VERSION);
 	line_add(&line, "state",
-		is_critical(session->daemon)                              ? "critical"
-		: shared || control_maps_state(core) == MAP_STATE_WARNING ? "warning"
-									  : "ok");
+		is_critical(session->daemon) ? "critical"
+		: warns                      ? "warning"
+					     : "ok");
 	line_add(&line, "mode",
 		core->config->mode == MODE_ENFORCE ? "enforce" : "observe");
 	line_add_number(&line, "up_ms",
@@ -209,6 +195,10 @@ static void send_warnings(struct session *session)
 	if (publisher_cannot_leave(core->publisher))
 		send_warning(session,
 			"a map that drac.conf no longer has so cannot be withdrawn; see dracd's log");
+	if (core->own_is_unknown)
+		send_warning(session,
+			"the addresses of this host and its routers cannot be read: a login "
+			"from one of them may get a lease; trying again");
 	if (core->blocks_unsaved)
 		send_warning(session, "a revocation could not be stored; trying again");
 

@@ -112,23 +112,31 @@ void core_arm_timer(struct core *core)
 	}
 }
 
-int core_refresh_own(struct core *core)
+/* What cannot be read stays as it was last. */
+static int refresh_set(struct core *core, int (*read_into)(int, struct prefix_set *),
+	struct prefix_set *set)
 {
-	struct prefix_set own = {0}, routers = {0};
-	int r = own_address_read(core->netlink, &own);
+	struct prefix_set found = {0};
+	int r = read_into(core->netlink, &found);
 
-	if (r == 0)
-		r = router_read(core->netlink, &routers);
 	if (r < 0) {
-		prefix_set_done(&own);
-		prefix_set_done(&routers);
+		prefix_set_done(&found);
 		return r;
 	}
-	prefix_set_done(&core->own);
-	prefix_set_done(&core->routers);
-	core->own = own;
-	core->routers = routers;
+	prefix_set_done(set);
+	*set = found;
 	return 0;
+}
+
+int core_refresh_own(struct core *core)
+{
+	int r = refresh_set(core, own_address_read, &core->own);
+	int routers = refresh_set(core, router_read, &core->routers);
+
+	if (r == 0)
+		r = routers;
+	core->own_is_unknown = r < 0;
+	return r;
 }
 
 static void arm_tidy(struct core *core, uint64_t usec)
@@ -162,6 +170,7 @@ static int on_tidy(sd_event_source *source, uint64_t usec, void *userdata)
 	if (!core->tidies_on) {
 		(void)core_refresh_own(core);
 		core_save_blocks_again(core);
+		core_forget_unshared(core);
 	}
 	if (core->state.ipv4 + core->state.ipv6 > 0)
 		op = store_op_new(STORE_TIDY, done_tidy, core);

@@ -34,7 +34,7 @@ struct outcome {
 typedef void core_done(const struct outcome *outcome, void *context);
 
 enum {
-	SHARED_MAX = 16
+	SHARED_MAX = 256
 }; /* warnings of shared addresses kept for the status */
 
 struct waiter;
@@ -84,12 +84,16 @@ struct core {
 	size_t leaving;      /* maps that are still to be withdrawn */
 	bool has_failed;     /* the table; dracd is ending */
 	bool blocks_unsaved; /* they are in force, but the file could not be written */
+	bool own_is_unknown; /* own or routers could not be read the last time */
 };
 
 /* Starts the store and the publisher on what was loaded: config, blocks and own are set,
  * table and its state too.  0 or a negative errno. */
 int core_start(struct core *core, int directory, const uint8_t boot_id[16])
 	__attribute__((warn_unused_result));
+
+/* Drops from shared what is over, or has not so many users any more. */
+void core_forget_unshared(struct core *core);
 
 /* From now on ready() is called when it is time: at once, if there is no map. */
 void core_await_maps(struct core *core);

@@ -43,25 +43,53 @@ static void log_refused(const struct login *login, enum reason reason)
 	event_log(&event);
 }
 
+static bool is_shared(const struct core *core, const struct address *address)
+{
+	for (size_t i = 0; i < core->shared.count; i++)
+		if (address_compare(&core->shared.items[i], address) == 0)
+			return true;
+	return false;
+}
+
 /* A shared address, or a forgotten proxy: said once per lease, and in the status. */
 static void note_shared(struct core *core, const struct lease *lease)
 {
 	unsigned users = lease_user_count(lease);
 	struct event event;
 
-	if (users < core->config->warn_users_per_address ||
-		core->shared.count >= SHARED_MAX)
+	if (users < core->config->warn_users_per_address)
 		return;
-	for (size_t i = 0; i < core->shared.count; i++)
-		if (address_compare(&core->shared.items[i], &lease->address) == 0)
-			return;
-	if (prefix_set_add(&core->shared, &lease->address) < 0)
+	if (is_shared(core, &lease->address))
+		return;
+	if (core->shared.count >= SHARED_MAX)
+		core_forget_unshared(core);
+	if (core->shared.count >= SHARED_MAX ||
+		prefix_set_add(&core->shared, &lease->address) < 0)
 		return;
 	event_init_address(&event, LOG_WARNING, "shared", &lease->address);
 	event_add_number(&event, "users", users);
 	event_add_note(
 		&event, " (shared NAT or a forgotten proxy? to exclude it: never_lease)");
 	event_log(&event);
+}
+
+void core_forget_unshared(struct core *core)
+{
+	struct prefix_set left = {0};
+	struct moment now = clock_now();
+
+	for (size_t i = 0; i < core->shared.count; i++) {
+		const struct address *address = &core->shared.items[i];
+		struct lease lease;
+
+		if (core_find(core, address, now, &lease) == REASON_OK &&
+			lease_user_count(&lease) >=
+				core->config->warn_users_per_address &&
+			prefix_set_add(&left, address) < 0)
+			break;
+	}
+	prefix_set_done(&core->shared);
+	core->shared = left;
 }
 
 static enum reason reason_of(int table_result)
@@ -94,6 +122,8 @@ static void note_granted(const struct request *request, struct counters *counter
 		return;
 	if (outcome->is_new)
 		core_note_missed_end(request->core, &outcome->lease);
+	if (outcome->is_new && is_shared(request->core, &outcome->lease.address))
+		core_forget_unshared(request->core);
 	++*(outcome->is_new ? &counters->granted : &counters->renewed);
 	note_shared(request->core, &outcome->lease);
 }

@@ -238,9 +238,7 @@ static ssize_t consume_report(struct connection *connection, char *data, size_t 
 	ssize_t taken;
 
 	if (!name) {
-		log_message(LOG_WARNING,
-			"report: uid %u (pid %d) is not among the reporters of drac.conf; refused",
-			peer->uid, peer->pid);
+		server_say_denied(connection_server(connection), peer);
 		end_with(connection, "denied", "this account is not among the reporters");
 		return (ssize_t)length;
 	}

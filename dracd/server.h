@@ -109,6 +109,9 @@ struct server *connection_server(const struct connection *connection);
 void *connection_state(const struct connection *connection);
 const struct peer *connection_peer(const struct connection *connection);
 
+/* Logs that this peer is none whose reports count; once a minute. */
+void server_say_denied(struct server *server, const struct peer *peer);
+
 /* True if the peer's process is in the group, by SO_PEERCRED or SO_PEERGROUPS. */
 bool connection_peer_in_group(const struct connection *connection, gid_t group);
 

@@ -56,7 +56,7 @@ struct server {
 	unsigned count;
 	unsigned crowd; /* the most there were since memory was given back */
 	/* when it was logged; 0: never */
-	uint64_t full_said_usec, share_said_usec, files_said_usec;
+	uint64_t full_said_usec, share_said_usec, files_said_usec, denied_said_usec;
 	size_t holder_count;
 	struct holder *holders;
 	struct connection *expected; /* that owe a request, the next one due first */

@@ -88,6 +88,15 @@ void server_say_files(struct server *server, uid_t uid)
 			server->settings.path, uid);
 }
 
+void server_say_denied(struct server *server, const struct peer *peer)
+{
+	if (is_time_to_say(server, &server->denied_said_usec))
+		log_message(LOG_WARNING,
+			"socket %s: uid %u (pid %d) is not among the reporters of drac.conf; "
+			"refused (said once a minute)",
+			server->settings.path, peer->uid, peer->pid);
+}
+
 int server_count_in(struct server *server, uid_t uid)
 {
 	struct holder *holder = find_holder(server, uid);

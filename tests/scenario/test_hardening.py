@@ -7,7 +7,7 @@ import unittest
 from dracd_box import BUILD
 
 LIBRARY = f"{BUILD}/client/libdrac.so.1"
-PROGRAMS = [f"{BUILD}/{name}" for name in ("dracd/dracd", "maps/drac-mapread", "client/dracctl", "client/drac-postlogin",
+PROGRAMS = [f"{BUILD}/{name}" for name in ("dracd/dracd", "dracd/dracd-withdraw", "maps/drac-mapread", "client/dracctl", "client/drac-postlogin",
                                            "rpc/drac-rpcd")]
 # Of gcc, which writes down how it was called; -D_FORTIFY_SOURCE is seen by what it calls.
 COMPILED_WITH = {"-O2", "-fstack-protector-strong", "-fstack-clash-protection", "-ftrivial-auto-var-init=zero",

@@ -120,7 +120,7 @@ static bool is_first_of_file(const struct config *config, size_t index)
 }
 
 static void withdraw_file(
-	const struct config *config, struct task *tasks, size_t first, bool empties)
+	const struct config *config, struct task *tasks, size_t first, bool has_process)
 {
 	for (size_t i = first; i < config->map_count; i++) {
 		const struct map_config *one = &config->maps[i];
@@ -130,8 +130,15 @@ static void withdraw_file(
 			continue;
 		map = withdraw_patiently(one);
 		tasks[i].is_withdrawn = map != NULL;
-		if (map && empties && map_type_is_in_place(one->type))
-			empty_replaced(one, map);
+		if (map && map_type_is_in_place(one->type)) {
+			if (has_process)
+				empty_replaced(one, map);
+			else
+				log_message(LOG_WARNING,
+					"map %s: withdrawn, but not from who has the old file "
+					"open: no room for a process",
+					one->name);
+		}
 		map_close(map);
 	}
 }

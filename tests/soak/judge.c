@@ -114,6 +114,24 @@ static bool has_part(const struct op *op)
 	       oracle->may[net_of(op->subject) * USERS + op->user] > op->time;
 }
 
+/* A commit that fails may be on the disk all the same; repeated, a renewal in it finds
+ * what a login behind it has opened. */
+static bool has_part_of_this_commit(const struct op *renewal)
+{
+	if (soak->fault.failed == soak->failed_before)
+		return false;
+	for (unsigned i = 0; i < soak->op_count; i++) {
+		const struct op *op = &soak->ops[i];
+
+		if (op->kind == OP_LOGIN && op->user == renewal->user &&
+			(op->subject == renewal->subject ||
+				(soak->oracle.wide &&
+					net_of(op->subject) == net_of(renewal->subject))))
+			return true;
+	}
+	return false;
+}
+
 static bool is_out(int subject, long time)
 {
 	return soak->oracle.out[subject] > time;
@@ -122,8 +140,10 @@ static bool is_out(int subject, long time)
 static void note_login(const struct op *op)
 {
 	bool answered = op->result == 0;
+	bool extends =
+		op->kind == OP_RENEW && (has_part(op) || has_part_of_this_commit(op));
 
-	if (answered && op->kind == OP_RENEW && !has_part(op))
+	if (answered && op->kind == OP_RENEW && !extends)
 		fail("renewed what had ended: host", op->subject);
 	if (answered &&
 		(is_out(op->subject, op->time) || is_out(net_of(op->subject), op->time) ||
@@ -132,7 +152,7 @@ static void note_login(const struct op *op)
 	soak->counts.logins += answered && op->kind == OP_LOGIN;
 	soak->counts.renewals += answered && op->kind == OP_RENEW;
 	soak->counts.refusals += op->result > 0;
-	if (op->result <= 0 && (op->kind == OP_LOGIN || has_part(op)))
+	if (op->result <= 0 && (op->kind == OP_LOGIN || extends))
 		oracle_login(&soak->oracle, op->subject, op->user, op->time + op->usec,
 			answered);
 }

@@ -213,7 +213,8 @@ static void take_result(struct store_op *op)
 	asked->result = op->result;
 	if (op->kind == STORE_REVOKE && op->result > 0)
 		abort(); /* a revocation is not refused */
-	life.core.blocks_unsaved = op->blocks && op->saved < 0;
+	if (op->blocks)
+		life.core.blocks_unsaved = op->saved < 0;
 	/* WAKE_REBUILD: it is in force, though its leases are still there */
 	if (op->kind == STORE_REVOKE && op->result < 0) {
 		life.has_failed_revoke = true;

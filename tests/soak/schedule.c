@@ -90,6 +90,7 @@ static void do_ops(void)
 		if (one_in(8))
 			pass(below(3 * SECOND));
 	}
+	soak->failed_before = soak->fault.failed;
 	life_commit();
 	for (unsigned i = 0; i < count; i++)
 		has_failed |= soak->ops[i].result == -EUCLEAN;

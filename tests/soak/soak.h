@@ -70,6 +70,7 @@ struct soak {
 	bool went_back;        /* the wall clock has */
 	struct op ops[OPS_MAX];
 	unsigned op_count;
+	unsigned failed_before; /* calls, before the commit of these */
 	size_t traced;
 	char trace[TRACE_SIZE];
 };

@@ -115,7 +115,9 @@ def choose(points, text):
     """Those that TORTURE names the beginning of, or "lasting": the faults that last."""
     if text == "lasting":
         return [point for point in points if faults.LASTING in point.fault]
-    return [point for point in points if (str(point) + " ").startswith(text + " ")]
+    if not text.endswith("/"):  # else any part of it, "die/guardian/": what that has started
+        text += " "
+    return [point for point in points if (str(point) + " ").startswith(text)]
 
 
 def of_part(points, text):

@@ -19,7 +19,9 @@
 #include "rpc/prefix.h"
 
 enum {
-	LISTEN_BACKLOG = 1024
+	LISTEN_BACKLOG = 1024,
+	BIND_TRIES = 40,
+	BIND_WAIT_USEC = 50000,
 };
 
 union name {
@@ -107,13 +109,26 @@ static int bind_socket(const struct listen_socket *item, int *ret)
 	return r;
 }
 
+/* The child of a gateway that was killed may have been made that moment, and not have
+ * closed its copies yet. */
+static int bind_patiently(const struct listen_socket *item, int *ret)
+{
+	int r = bind_socket(item, ret);
+
+	for (unsigned i = 1; i < BIND_TRIES && r == -EADDRINUSE; i++) {
+		usleep(BIND_WAIT_USEC);
+		r = bind_socket(item, ret);
+	}
+	return r;
+}
+
 /* An IPv6 address that this host does not have is passed over: ::1 is there by default,
  * and IPv6 may be switched off. */
 static int open_socket(const struct listen_socket *item, struct listen_sockets *sockets)
 {
 	struct listen_socket opened = *item;
 	char text[INET6_ADDRSTRLEN];
-	int r = bind_socket(item, &opened.fd);
+	int r = bind_patiently(item, &opened.fd);
 
 	if ((r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT) &&
 		!IN6_IS_ADDR_V4MAPPED(&item->ip)) {

@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 import unittest
 
+from dracd_box import PATIENCE
 from rpc_box import GATEWAY, PERM, SUCCESS, Case, Tcp, Udp, answered, bound, ipv4, message
 
 
@@ -119,6 +120,29 @@ class Bound(Case):
                 self.assertTrue(self.serves(client, address, port))
             with self.assertRaises(ConnectionRefusedError):
                 self.serves(client, "127.0.0.2", port)
+
+    def test_who_has_the_port_may_let_go_of_it(self):
+        """As the child of a gateway that was killed; it is not waited for long."""
+        with bound(socket.SOCK_STREAM, "127.0.0.1") as other:
+            port = other.getsockname()[1]
+            self.dracd.write_config(self.section(f'listen = {{"127.0.0.1"}} port = {port}'))
+            self.gateway.start(wait=False)
+            wchan = f"/proc/{self.gateway.process.pid}/wchan"
+
+            def waits():
+                with open(wchan, encoding="ascii") as file:
+                    return "nanosleep" in file.read()
+            self.dracd.wait_for(waits, "the gateway to wait")
+        self.gateway.wait_for_log("started version=")
+        self.assertTrue(self.serves(Udp, "127.0.0.1", port))
+        self.gateway.stop()
+
+    def test_who_has_the_port_and_keeps_it(self):
+        with bound(socket.SOCK_STREAM, "127.0.0.1") as other:
+            self.dracd.write_config(self.section(f'listen = {{"127.0.0.1"}} port = {other.getsockname()[1]}'))
+            self.gateway.start(wait=False)
+            self.assertEqual(self.gateway.process.wait(PATIENCE), 1)
+        self.assertIn("Address already in use", self.gateway.text())
 
     def test_the_port_is_kept_over_restarts(self):
         port = self.bind('{"127.0.0.1"}')

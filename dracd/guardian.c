@@ -144,6 +144,7 @@ static void run_guardian(
 	/* else what a dying dracd has begun may come after us */
 	if (left == 0 && watch->has_ended)
 		published_clear(watch->directory);
+	config_unref(watch->published);
 	_exit(0);
 }
 

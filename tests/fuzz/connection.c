@@ -40,6 +40,12 @@ const struct peer *connection_peer(const struct connection *connection)
 	return &connection->peer;
 }
 
+void server_say_denied(struct server *server, const struct peer *peer)
+{
+	(void)server;
+	(void)peer;
+}
+
 bool connection_peer_in_group(const struct connection *connection, gid_t group)
 {
 	return connection->peer.gid == group;

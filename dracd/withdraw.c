@@ -143,13 +143,17 @@ static void withdraw_file(
 	}
 }
 
-/* No descriptor of ours is kept: what hangs in a file system holds no lock. */
+/* No descriptor of ours is kept: what hangs in a file system holds no lock.  It ends with
+ * us, whatever ends us: what it does later could undo what the next dracd does. */
 static pid_t start_child(const struct config *config, struct task *tasks, size_t first)
 {
+	const pid_t parent = getpid();
 	pid_t child = fork();
 
 	if (child != 0)
 		return child;
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(1);
 	(void)prctl(PR_SET_NAME, "dracd-withdraws");
 	log_use_stream();
 	(void)close_range(STDERR_FILENO + 1, ~0U, 0);

@@ -261,6 +261,16 @@ class Withdraw(unittest.TestCase):
         self.withdraw()
         self.assert_closed()
 
+    def test_no_child_outlives_it(self):
+        """Or it could withdraw what the next dracd has published."""
+        withdrawing = self.start_withdrawing(next(iter(map_types.LIVE)))
+        child, = self.children(withdrawing)
+        withdrawing.kill()
+        withdrawing.wait(PATIENCE)
+        self.dracd.wait_for(lambda: not os.path.exists(f"/proc/{child}"), "its child to end")
+        self.dracd.start()
+        self.assert_open()
+
     def test_a_child_that_is_killed_is_started_once_more(self):
         """As if memory were short."""
         withdrawing = self.start_withdrawing(next(iter(map_types.LIVE)))

@@ -184,10 +184,12 @@ static bool have_ended(const struct config *config, struct task *tasks)
 	for (size_t i = 0; i < config->map_count; i++) {
 		struct task *task = &tasks[i];
 		int status = 0;
+		pid_t ended;
 
 		if (task->child == 0)
 			continue;
-		if (waitpid(task->child, &status, WNOHANG) != 0)
+		ended = waitpid(task->child, &status, WNOHANG);
+		if (ended > 0 || (ended < 0 && errno == ECHILD))
 			task->child = 0;
 		if (WIFSIGNALED(status) && !task->is_withdrawn && !task->is_second) {
 			task->is_second = true;

@@ -97,8 +97,13 @@ int daemon_take_left(struct daemon *daemon)
 		return -ENOMEM;
 	}
 	r = publisher_take_left(daemon->core.publisher, left);
+	if (r < 0) { /* or what it has not taken would be forgotten */
+		config_unref(daemon->left);
+		daemon->left = left;
+		return r;
+	}
 	config_unref(left);
-	return r;
+	return 0;
 }
 
 static uint64_t watchdog_usec(const struct daemon *daemon)

@@ -148,8 +148,8 @@ static int take_lock(const char *path, int directory, bool is_urged, bool *ret_l
 	return is_urged ? 0 : r;
 }
 
-/* 0 and *ret, also with nothing in it.  Without a configuration what is noted must do,
- * and the other way round. */
+/* *ret, also with nothing in it, or NULL without memory.  Without a configuration what is
+ * noted must do, and the other way round; a negative errno if neither is whole. */
 static int find_published(int directory, const struct config *config,
 	const struct arguments *arguments, struct config **ret)
 {

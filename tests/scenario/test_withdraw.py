@@ -216,6 +216,8 @@ class Withdraw(unittest.TestCase):
         told = self.withdraw(tracer=["strace", "-qq", "-o", self.dracd.path("trace"), "-P", "lock",
                                      "-e", "inject=openat:error=EROFS:when=1"])
         self.assertNotIn("cannot use state_directory", told)
+        with open(self.dracd.path("trace"), encoding="ascii") as trace:
+            self.assertIn("EROFS", trace.read())
         self.assert_closed()
 
     def test_nobody_reads_what_it_says(self):

@@ -1,23 +1,102 @@
 /*
- * The kernel does not wait if a process or thread that exits is who closes last.  So a
- * thread takes descriptors of its own, which are copies of all that we have, we close
- * ours, and it exits.
+ * The kernel does not wait if a process or thread that exits is who closes last.  So
+ * somebody takes a copy of the descriptor, we close ours, and he exits: a thread with
+ * descriptors of its own or, where a container's filter refuses those, a process.
  */
 #include "dracd/abandon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <stdbool.h>
-#include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
-	DRAIN_MAX = 32, /* times 16 KiB: more than a socket holds */
+	DRAIN_MAX = 32,  /* times 16 KiB: more than a socket holds */
+	FILES_MAX = 253, /* that come together (SCM_MAX_FD) */
 };
+
+/* ---- receiving ---- */
+
+ssize_t receive_octets(int fd, char *data, size_t size)
+{
+	struct iovec octets = {data, size};
+	struct msghdr message = {.msg_iov = &octets, .msg_iovlen = 1};
+	ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT | MSG_PEEK);
+
+	if (got > 0 && message.msg_flags & MSG_CTRUNC)
+		return -EBADMSG;
+	/* no more than was seen: what has come since may have descriptors */
+	if (got > 0)
+		got = recv(fd, data, (size_t)got, MSG_DONTWAIT);
+	return got < 0 ? -errno : got;
+}
+
+struct rights {
+	/* with less room the kernel closes the others */
+	_Alignas(struct cmsghdr) char data[CMSG_SPACE(FILES_MAX * sizeof(int))];
+};
+
+ssize_t receive_with_file(int fd, char *data, size_t size, int *ret_file)
+{
+	struct rights rights;
+	struct iovec octets = {data, size};
+	struct msghdr message = {
+		.msg_iov = &octets,
+		.msg_iovlen = 1,
+		.msg_control = rights.data,
+		.msg_controllen = sizeof(rights.data),
+	};
+	ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *header;
+	int files[FILES_MAX];
+	size_t count = 0;
+
+	if (got < 0)
+		return -errno;
+	header = message.msg_controllen > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	if (header && header->cmsg_level == SOL_SOCKET &&
+		header->cmsg_type == SCM_RIGHTS) {
+		size_t length = header->cmsg_len - CMSG_LEN(0);
+
+		memcpy(files, CMSG_DATA(header), length);
+		count = length / sizeof(*files);
+	}
+	if (count == 1)
+		*ret_file = files[0];
+	if (count <= 1)
+		return got;
+	while (count > 0)
+		close_aside(&files[--count]);
+	return -EBADMSG;
+}
+
+/* ---- closing ---- */
+
+static void *close_it(void *file)
+{
+	close((int)(intptr_t)file);
+	return NULL;
+}
+
+void close_aside(int *file)
+{
+	pthread_t thread;
+
+	if (*file < 0)
+		return;
+	if (pthread_create(&thread, NULL, close_it, (void *)(intptr_t)*file) == 0)
+		(void)pthread_detach(thread);
+	else
+		close(*file);
+	*file = -1;
+}
 
 struct heir {
 	sem_t has_copies, may_end;
@@ -41,116 +120,81 @@ static void *inherit(void *userdata)
 	return NULL;
 }
 
-struct files {
-	size_t count;
-	int files[];
-};
-
-static void *close_files(void *userdata)
-{
-	struct files *files = userdata;
-
-	for (size_t i = 0; i < files->count; i++)
-		close(files->files[i]);
-	free(files);
-	return NULL;
-}
-
-/* In a thread that nobody waits for; or here, where there is no memory for that. */
-static void close_aside(const int *files, size_t count)
-{
-	struct files *copy = malloc(sizeof(*copy) + count * sizeof(*files));
-	pthread_t thread;
-
-	if (copy) {
-		copy->count = count;
-		memcpy(copy->files, files, count * sizeof(*files));
-		if (pthread_create(&thread, NULL, close_files, copy) == 0) {
-			(void)pthread_detach(thread);
-			return;
-		}
-	}
-	free(copy);
-	for (size_t i = 0; i < count; i++)
-		close(files[i]);
-}
-
-void abandon_files(const int *files, size_t count)
+static bool leave_to_thread(int fd)
 {
 	struct heir heir = {0};
 	pthread_t thread;
-	bool has_heir;
 
-	if (count == 0)
-		return;
 	sem_init(&heir.has_copies, 0, 0);
 	sem_init(&heir.may_end, 0, 0);
-	has_heir = pthread_create(&thread, NULL, inherit, &heir) == 0;
-	if (has_heir)
+	heir.has_failed = pthread_create(&thread, NULL, inherit, &heir) != 0;
+	if (!heir.has_failed) {
 		await(&heir.has_copies);
-	if (has_heir && heir.has_failed)
-		close_aside(files, count);
-	else
-		for (size_t i = 0; i < count; i++)
-			close(files[i]);
-	if (has_heir) {
+		if (!heir.has_failed)
+			close(fd);
 		sem_post(&heir.may_end);
 		/* it is over for this before it closes anything */
 		(void)pthread_join(thread, NULL);
 	}
 	sem_destroy(&heir.has_copies);
 	sem_destroy(&heir.may_end);
+	return !heir.has_failed;
 }
 
-struct rights {
-	/* with less room the kernel closes the others */
-	_Alignas(struct cmsghdr) char data[CMSG_SPACE(FILES_MAX * sizeof(int))];
-};
-
-ssize_t receive_with_files(
-	int fd, char *data, size_t size, int ret_files[FILES_MAX], size_t *ret_count)
+/* In a child: its child waits until we have closed ours, and whoever has lost his parent
+ * is waited for by process 1.  No memory is to be had here: other threads are gone. */
+static void bequeath(const int ends[2])
 {
-	struct rights rights;
-	struct iovec octets = {data, size};
-	struct msghdr message = {
-		.msg_iov = &octets,
-		.msg_iovlen = 1,
-		.msg_control = rights.data,
-		.msg_controllen = sizeof(rights.data),
-	};
-	ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	const struct cmsghdr *header;
+	char octet;
 
-	*ret_count = 0;
-	if (got < 0)
-		return -errno;
-	header = message.msg_controllen > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-	if (header && header->cmsg_level == SOL_SOCKET &&
-		header->cmsg_type == SCM_RIGHTS) {
-		size_t length = header->cmsg_len - CMSG_LEN(0);
-
-		memcpy(ret_files, CMSG_DATA(header), length);
-		*ret_count = length / sizeof(*ret_files);
+	if (_Fork() == 0) {
+		close(ends[1]);
+		(void)!read(ends[0], &octet, 1);
 	}
-	return got;
+	_exit(0);
+}
+
+/* A process costs some tenths of a millisecond more. */
+static bool leave_to_process(int fd)
+{
+	int ends[2];
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return false;
+	child = _Fork();
+	if (child == 0)
+		bequeath(ends);
+	if (child > 0) {
+		while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+			continue;
+		close(fd);
+	}
+	close(ends[0]);
+	close(ends[1]);
+	return child > 0;
+}
+
+void abandon_socket(int fd)
+{
+	if (!leave_to_thread(fd) && !leave_to_process(fd))
+		close(fd);
 }
 
 /* Octets that nobody has read are the common case, and descriptors among them are not; so
  * what is there is read, without a thread.  False: there is more than that. */
 static bool drain(int fd)
 {
-	int files[FILES_MAX];
 	char octets[16384];
-	size_t count;
 
 	/* from now on nothing more comes */
 	if (shutdown(fd, SHUT_RD) < 0)
 		return false;
 	for (unsigned i = 0; i < DRAIN_MAX; i++) {
-		ssize_t got =
-			receive_with_files(fd, octets, sizeof(octets), files, &count);
+		ssize_t got = receive_octets(fd, octets, sizeof(octets));
 
-		abandon_files(files, count);
+		if (got == -EBADMSG)
+			return false;
 		if (got <= 0)
 			return true;
 	}
@@ -162,5 +206,5 @@ void abandon_connection(int fd)
 	if (drain(fd))
 		close(fd);
 	else
-		abandon_files(&fd, 1);
+		abandon_socket(fd);
 }

@@ -1,10 +1,12 @@
 /*
- * Closing what a peer may have made slow to close.
+ * Descriptors that a peer hands over, and closing what he may have made slow to close.
  *
  * The close(2) of a TCP socket may wait for what the one who made it has set, for days
- * (socket(7), SO_LINGER), and that of a file for a file system of his.  Whoever may
- * connect to us can hand such a descriptor over (unix(7), SCM_RIGHTS), and if nobody
- * takes it, it is closed by the kernel when we read on, or close the connection.
+ * (socket(7), SO_LINGER), and that of a file for a file system of his (fuse(4)), even if
+ * others have it open, too.  Whoever may connect to us can hand such a descriptor over
+ * (unix(7), SCM_RIGHTS), and the kernel closes what nobody takes when we read on, or
+ * close the connection.  So none is taken unless it was asked for, and a connection that
+ * still holds some is left to somebody else to close.
  */
 #ifndef DRACD_ABANDON_H
 #define DRACD_ABANDON_H
@@ -12,20 +14,26 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum {
-	FILES_MAX = 253, /* that come together (SCM_MAX_FD) */
-};
+/* Receives octets without waiting, as recv(2).  Returns their number or a negative errno;
+ * -EBADMSG: descriptors come with them or behind them, and nothing has been received. */
+ssize_t receive_octets(int fd, char *data, size_t size)
+	__attribute__((warn_unused_result));
 
-/* Receives octets without waiting, as recv(2), and all the descriptors that come with
- * them, which are the caller's.  Returns the number of octets, or a negative errno. */
-ssize_t receive_with_files(int fd, char *data, size_t size, int ret_files[FILES_MAX],
-	size_t *ret_count) __attribute__((warn_unused_result));
+/* The same, with the one descriptor that may come with them, which is the caller's; else
+ * *ret_file is left alone.  -EBADMSG: there are several, which have been closed. */
+ssize_t receive_with_file(int fd, char *data, size_t size, int *ret_file)
+	__attribute__((warn_unused_result));
 
-/* Closes files of ours without waiting for anything that the kernel waits for then.
- * Without memory for a thread it may wait. */
-void abandon_files(const int *files, size_t count);
+/* Closes a file that was asked for, if it is not negative, by a thread that may wait as
+ * long as it likes. */
+void close_aside(int *file);
 
-/* Closes a connection with all that its peer has sent and nobody has read. */
+/* Closes a unix socket, with all that peers have sent and nobody has read; of one that
+ * listens, of the connections that were not accepted.  Without memory for a thread or a
+ * process it may wait. */
+void abandon_socket(int fd);
+
+/* The same for a connection, of which there may be very many. */
 void abandon_connection(int fd);
 
 #endif

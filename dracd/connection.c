@@ -41,8 +41,7 @@ void connection_free(struct connection *connection)
 	connection_expect_no_more(connection);
 	server_count_out(server, connection->peer.uid);
 	abandon_connection(connection->fd);
-	if (connection->file >= 0)
-		abandon_files(&connection->file, 1);
+	close_aside(&connection->file);
 	free(connection->in);
 	free(connection->out);
 	free(connection);

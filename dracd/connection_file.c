@@ -6,29 +6,23 @@
 #include "dracd/abandon.h"
 #include "dracd/server_internal.h"
 
-/* A protocol that takes files takes one.  -EBADMSG: they came unasked. */
-static int take_files(struct connection *connection, const int *files, size_t count)
+/* A protocol that takes files takes one. */
+static bool takes_file(const struct connection *connection)
 {
 	const struct protocol *protocol = connection->server->settings.protocol;
 
-	if (count == 1 && connection->file < 0 && protocol->takes_files &&
-		protocol->takes_files(connection)) {
-		connection->file = files[0];
-		return 0;
-	}
-	abandon_files(files, count);
-	server_say_files(connection->server, connection->peer.uid);
-	return -EBADMSG;
+	return connection->file < 0 && protocol->takes_files &&
+	       protocol->takes_files(connection);
 }
 
 ssize_t connection_receive(struct connection *connection, char *data, size_t size)
 {
-	int files[FILES_MAX];
-	size_t count;
-	ssize_t got = receive_with_files(connection->fd, data, size, files, &count);
+	ssize_t got = receive_octets(connection->fd, data, size);
 
-	if (count > 0 && take_files(connection, files, count) < 0)
-		return -EBADMSG;
+	if (got == -EBADMSG && takes_file(connection))
+		got = receive_with_file(connection->fd, data, size, &connection->file);
+	if (got == -EBADMSG) /* they came unasked */
+		server_say_files(connection->server, connection->peer.uid);
 	return got;
 }
 

@@ -1,4 +1,5 @@
 /* "import-drac": grants what is left in a database of DRAC. */
+#include "dracd/abandon.h"
 #include "dracd/cleanup.h"
 #include "dracd/control_internal.h"
 #include "dracd/log.h"
@@ -105,7 +106,7 @@ static void done_import(const struct import_end *end, void *context)
 
 void control_import(struct session *session, const struct words *words)
 {
-	_cleanup_(close_fd) int file = connection_take_file(session->connection);
+	_cleanup_(close_aside) int file = connection_take_file(session->connection);
 	const struct import_settings settings = {
 		.core = &session->daemon->core,
 		.file = file,

@@ -196,7 +196,7 @@ struct server *server_close(struct server *server)
 	remove_name(server);
 	sd_event_source_disable_unref(server->source);
 	if (server->fd >= 0) /* with the connections that wait there */
-		abandon_files(&server->fd, 1);
+		abandon_socket(server->fd);
 	while (server->connections)
 		connection_free(server->connections);
 	sd_event_source_disable_unref(server->ready);

@@ -1,4 +1,5 @@
 """A dracd of one's own in a temporary directory: no root, no network, no fixed port."""
+import contextlib
 import fcntl
 import functools
 import os
@@ -70,6 +71,13 @@ class Stream:
 
     def at_end(self):
         return not self.kept and self.socket.recv(1) == b""
+
+    def has_ended(self):
+        """Also if the kernel resets it, as it does when it is closed with octets unread."""
+        try:
+            return self.at_end()
+        except ConnectionResetError:
+            return True
 
     def close(self):
         self.socket.close()
@@ -232,6 +240,15 @@ class Dracd:
             if not stream.at_end():
                 raise AssertionError(f"plain: open after {answer!r}")
             return answer
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """What is sent meanwhile is read when all of it is there; what is handed over is not closed before the sender has
+        closed its own, so dracd is the last to have it."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+        yield
+        os.kill(self.process.pid, signal.SIGCONT)
 
     def admits(self, address):
         """What all ways to ask say; they must agree."""

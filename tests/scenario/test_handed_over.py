@@ -1,11 +1,12 @@
 """Descriptors that a peer hands over and nobody asked for: a TCP socket whose close waits for minutes, if it is the last
 one of it, holds nobody up, wherever dracd meets it."""
-import contextlib
+import fcntl
 import os
 import shutil
 import signal
 import socket
 import struct
+import termios
 import unittest
 
 from dracd_box import PATIENCE, Case
@@ -13,6 +14,11 @@ from dracd_box import PATIENCE, Case
 LINGER = 100 * PATIENCE  # seconds; after PATIENCE a test has failed
 SOCKETS = ("report", "control", "policy", "plain", "socketmap")
 ROOM = 100  # more than the control socket has for one account
+
+
+def is_read(stream):
+    """All that was sent."""
+    return not any(fcntl.ioctl(stream, termios.TIOCOUTQ, bytes(4)))
 
 
 class HandedOver(Case):
@@ -42,14 +48,6 @@ class HandedOver(Case):
         for file in files:
             os.close(file)
 
-    @contextlib.contextmanager
-    def stopped(self):
-        """What is handed over meanwhile is not closed before the test has closed its own, so dracd is the last."""
-        os.kill(self.dracd.process.pid, signal.SIGSTOP)
-        os.waitid(os.P_PID, self.dracd.process.pid, os.WSTOPPED)
-        yield
-        os.kill(self.dracd.process.pid, signal.SIGCONT)
-
     def is_served(self, name):
         """Another one, by each way."""
         with self.dracd.stream("report") as report:
@@ -60,35 +58,44 @@ class HandedOver(Case):
         """They are closed, and so is the connection."""
         for name in SOCKETS:
             with self.dracd.stream(name) as stream:
-                with self.stopped():
+                with self.dracd.stopped():
                     self.hand(stream, b"noop\n")
                 self.is_served(name)
         with self.dracd.stream("report") as report:
-            with self.stopped():
+            with self.dracd.stopped():
                 self.hand(report, b"noop\n", 3)
-            self.assertTrue(report.at_end())
+            self.assertTrue(report.has_ended())
         self.dracd.wait_for_log(f"report: uid {os.getuid()} hands over files that nobody asked for")
 
     def test_behind_what_ends_the_connection(self):
         """They are never read."""
         for name in SOCKETS:
             with self.dracd.stream(name) as stream:
-                with self.stopped():
+                with self.dracd.stopped():
                     stream.send(b"\0" * 20000)
                     self.hand(stream, b"x")
                 self.is_served(name)
 
+    @unittest.skipUnless(shutil.which("strace"), "strace is missing")
     def test_behind_a_login_whose_reporter_goes(self):
-        with self.stopped(), self.dracd.stream("report") as report:
-            report.send("login address=203.0.113.2 user=bob service=imap\n" + "\0" * 20000)
-            self.hand(report, b"x")
+        """While it is being stored, so that who has stored it is the last to have the connection."""
+        self.dracd.stop()
+        self.dracd.tracer = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync",
+                             "-e", "inject=fdatasync:delay_exit=300000"]
+        self.dracd.start()
+        with self.dracd.stream("report") as report:
+            report.send("login address=203.0.113.2 user=bob service=imap\n")
+            self.dracd.wait_for(lambda: is_read(report.socket), "the login to be read")
+            with self.dracd.stopped():
+                self.hand(report, b"x")
+                report.close()
         self.dracd.wait_for_log("granted 203.0.113.2 ")
         for _ in range(3):  # it is closed a little later
             self.is_served("report")
 
     def test_where_there_is_no_room(self):
         """Of connections that are turned away."""
-        with self.stopped():
+        with self.dracd.stopped():
             streams = [self.dracd.stream("control") for _ in range(ROOM)]
             for stream in streams[-3:]:
                 self.hand(stream, b"x")
@@ -100,7 +107,7 @@ class HandedOver(Case):
 
     def test_before_it_is_accepted(self):
         """Of a connection that waits when dracd stops."""
-        with self.stopped():
+        with self.dracd.stopped():
             stream = self.dracd.stream("report")
             self.hand(stream, b"x")
             os.kill(self.dracd.process.pid, signal.SIGTERM)

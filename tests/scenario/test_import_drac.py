@@ -269,7 +269,7 @@ class Protocol(Import):
                 reading, writing = os.pipe()
                 socket.send_fds(report.socket, [b"noop\n"], [writing])
                 os.close(writing)
-                self.assertTrue(report.at_end())
+                self.assertTrue(report.has_ended())
                 self.assertTrue(select.select([reading], [], [], PATIENCE)[0], "the other end is held")
                 os.close(reading)
 

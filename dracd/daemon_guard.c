@@ -131,7 +131,10 @@ int daemon_guard(struct daemon *daemon)
 		return r;
 	r = guardian_start(daemon->published, daemon->directory, watchdog_usec(daemon),
 		&daemon->guardian);
-	return r < 0 ? log_errno(LOG_ERR, r, "cannot start the guardian") : 0;
+	if (r < 0)
+		return log_errno(LOG_ERR, r, "cannot start the guardian");
+	log_use_journal(); /* should that hang, the guardian does not */
+	return 0;
 }
 
 static void tell(const struct daemon *daemon)

@@ -131,7 +131,6 @@ static void run_guardian(
 	sigprocmask(SIG_BLOCK, &all, NULL);
 	(void)setsid();
 	(void)prctl(PR_SET_NAME, "dracd-guardian");
-	log_use_stream();
 	if (wait_for_end(watch, turn_msec))
 		_exit(0);
 	count = watch->published->lookup_count + watch->published->map_count;

@@ -3,12 +3,14 @@
 #include "dracd/log.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <systemd/sd-journal.h>
@@ -17,43 +19,64 @@
 
 #include "dracd/clock.h"
 
-/* The only mutable globals of the daemon; all but the last set before the first thread.
- */
+/* The only mutable globals of the daemon; all but the atomic ones set before the
+ * first thread. */
 static int log_level = LOG_INFO;
 static bool log_to_journal;
 static bool log_priorities; /* in front of each line, as sd-daemon(3) has them */
 static bool log_stamps;
-static bool log_may_fill; /* standard error may have no room */
-static unsigned log_lost; /* atomic: lines since the last that was written */
+static bool log_is_socket; /* standard error */
+static bool log_may_wait;  /* standard error is shared with who wants that */
+static unsigned log_lost;  /* atomic: lines since the last that was written */
+static bool log_is_cut;    /* atomic: in the middle of a line */
 
 void log_set_level(int level)
 {
 	log_level = level;
 }
 
-void log_open(bool stamps)
+/* The journal's stream, by the device and inode that systemd.exec(5) gives. */
+static bool is_of_journal(const struct stat *status)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
-	char expected[64];
+	char found[64];
+
+	snprintf(found, sizeof(found), "%ju:%ju", (uintmax_t)status->st_dev,
+		(uintmax_t)status->st_ino);
+	return stream && strcmp(stream, found) == 0;
+}
+
+/* As others may write to what we were given, and want to wait, it is opened anew.  False:
+ * it cannot be. */
+static bool reopen_without_waiting(void)
+{
+	int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return false;
+	r = dup2(fd, STDERR_FILENO);
+	close(fd);
+	return r >= 0;
+}
+
+void log_open(bool stamps)
+{
 	struct stat status;
 
 	(void)signal(SIGPIPE, SIG_IGN); /* who reads standard error may go */
-	/* systemd.exec(5): device and inode of the stream connected to the journal */
 	if (fstat(STDERR_FILENO, &status) < 0)
 		return;
-	log_may_fill = !S_ISREG(status.st_mode);
+	log_priorities = is_of_journal(&status);
 	log_stamps = stamps && (S_ISREG(status.st_mode) || isatty(STDERR_FILENO));
-	if (!stream)
-		return;
-	snprintf(expected, sizeof(expected), "%ju:%ju", (uintmax_t)status.st_dev,
-		(uintmax_t)status.st_ino);
-	log_to_journal = strcmp(stream, expected) == 0;
+	log_is_socket = S_ISSOCK(status.st_mode);
+	if (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))
+		log_may_wait = !reopen_without_waiting();
 }
 
-void log_use_stream(void)
+void log_use_journal(void)
 {
-	log_priorities = log_priorities || log_to_journal;
-	log_to_journal = false;
+	log_to_journal = log_priorities;
 }
 
 /* Renewals are told to "dracd -d" only, and they are the most frequent event of all: what
@@ -175,12 +198,18 @@ void event_add_note(struct event *event, const char *text)
 	add_text(event, text, strlen(text));
 }
 
-/* POLLOUT of a pipe, a socket and a terminal: a line fits, without waiting. */
-static bool has_room(void)
+/* Of the octets in parts, how many were written without waiting; or -1. */
+static ssize_t put(struct iovec *parts, unsigned count)
 {
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
 	struct pollfd error = {.fd = STDERR_FILENO, .events = POLLOUT};
 
-	return !log_may_fill || poll(&error, 1, 0) > 0;
+	if (log_is_socket)
+		return sendmsg(STDERR_FILENO, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	/* mostly a line fits then */
+	if (log_may_wait && poll(&error, 1, 0) <= 0)
+		return -1;
+	return writev(STDERR_FILENO, parts, (int)count);
 }
 
 static size_t format_start(int level, char *text, size_t size)
@@ -208,8 +237,11 @@ static size_t format_start(int level, char *text, size_t size)
 
 static size_t format_lost(unsigned lost, char *text, size_t size)
 {
-	size_t length = format_start(LOG_WARNING, text, size);
+	size_t length = 0;
 
+	if (__atomic_load_n(&log_is_cut, __ATOMIC_RELAXED))
+		text[length++] = '\n';
+	length += format_start(LOG_WARNING, text + length, size - length);
 	return length +
 	       (size_t)snprintf(text + length, size - length,
 		       "%u lines of this log are lost: who reads it does not keep up\n",
@@ -225,18 +257,20 @@ static void write_line(int level, const char *text)
 		{.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)},
 		{.iov_base = (void *)(uintptr_t) "\n", .iov_len = 1},
 	};
-	unsigned lost;
+	unsigned lost = __atomic_exchange_n(&log_lost, 0, __ATOMIC_RELAXED);
+	size_t whole;
+	ssize_t done;
 
-	if (!has_room()) {
-		(void)__atomic_add_fetch(&log_lost, 1, __ATOMIC_RELAXED);
-		return;
-	}
-	lost = __atomic_exchange_n(&log_lost, 0, __ATOMIC_RELAXED);
 	if (lost > 0)
 		parts[0].iov_len = format_lost(lost, told, sizeof(told));
 	parts[1].iov_len = format_start(level, start, sizeof(start));
-	/* one writev(2) a line: lines of several threads do not mix */
-	(void)!writev(STDERR_FILENO, parts, 4);
+	whole = parts[0].iov_len + parts[1].iov_len + parts[2].iov_len + 1;
+	/* in one a line: lines of several threads do not mix */
+	done = put(parts, sizeof(parts) / sizeof(parts[0]));
+	if (done > 0)
+		__atomic_store_n(&log_is_cut, done < (ssize_t)whole, __ATOMIC_RELAXED);
+	if (done < (ssize_t)whole)
+		(void)__atomic_add_fetch(&log_lost, lost + 1, __ATOMIC_RELAXED);
 }
 
 void event_log(const struct event *event)

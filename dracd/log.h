@@ -3,7 +3,8 @@
  *
  * Lines go to the journal when standard error is the journal, else to standard error,
  * there with the time where nobody else would add it.  Who reads standard error and does
- * not keep up, or has stopped, loses lines and is told how many: nothing waits for him.
+ * not keep up, or has stopped, loses lines and is told how many: nothing waits for him,
+ * unless it is a terminal or pipe that we may not open.
  * Text from outside is escaped (\xNN for control octets, space, '"', '=' and '\'), so an
  * event is always one line.  Only main, the daemon, the publisher and the endpoints log;
  * the rules, the table and the maps return errors instead.
@@ -37,13 +38,14 @@ struct event {
 /* Events above this level are dropped: LOG_INFO at first; LOG_DEBUG with "dracd -d". */
 void log_set_level(int level);
 
-/* Chooses journal or standard error, from JOURNAL_STREAM.  With stamps, lines to a file
- * or terminal begin with the time; who reads a pipe or socket has a clock of his own. */
+/* Standard error, with priorities if that is the journal's stream (JOURNAL_STREAM).  With
+ * stamps, lines to a file or terminal begin with the time; who reads a pipe or socket has
+ * a clock of his own. */
 void log_open(bool stamps);
 
-/* No more sd-journal(3), which waits if the journal hangs: its stream, with priorities,
- * does for plain messages.  For processes that have to get on. */
-void log_use_stream(void);
+/* From now on, if standard error is the journal, by sd-journal(3), with fields.  That
+ * waits if the journal hangs, so it is not for processes that have to get on. */
+void log_use_journal(void);
 
 void event_init(struct event *event, int level, const char *name);
 void event_init_address(

@@ -155,7 +155,6 @@ static pid_t start_child(const struct config *config, struct task *tasks, size_t
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		_exit(1);
 	(void)prctl(PR_SET_NAME, "dracd-withdraws");
-	log_use_stream();
 	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
 	withdraw_file(config, tasks, first, true);
 	_exit(0);

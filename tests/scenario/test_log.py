@@ -1,8 +1,11 @@
 """Where the log goes: with the time where nobody else adds it."""
 import fcntl
 import os
+import pty
 import re
+import select
 import signal
+import socket
 import subprocess
 import unittest
 
@@ -39,19 +42,22 @@ class Log(unittest.TestCase):
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=PATIENCE)
 
-    def start_unread(self, watchdog="1min"):
-        """Its log goes to a pipe that is full, and nobody reads; returns that."""
+    def start_unread(self, watchdog="1min", ends=None, count=100):
+        """Its log goes to a pipe, or other ends, that is full, and nobody reads; returns that."""
         self.dracd.write_config(f"watchdog = {watchdog}\n")
-        read, write = os.pipe()
+        read, write = ends or os.pipe()
         self.addCleanup(os.close, read)
-        fcntl.fcntl(read, fcntl.F_SETPIPE_SZ, 4096)
+        if not ends:
+            fcntl.fcntl(read, fcntl.F_SETPIPE_SZ, 4096)
         self.dracd.start(wait=False, stderr=write)
         self.addCleanup(lambda: self.dracd.process.poll() is None and self.dracd.process.kill())
         self.addCleanup(lambda: self.dracd.process.send_signal(signal.SIGCONT))  # it may be stopped
         os.close(write)
         self.dracd.wait_for(lambda: os.path.exists(self.dracd.path("control")), "dracd to listen")
-        for number in range(100):
-            self.assertTrue(self.dracd.login(f"203.0.113.{number}", f"user=u{number}").startswith("OK "))
+        with self.dracd.stream("report") as report:
+            for number in range(count):
+                answer = report.ask(f"login address=203.0.113.{number % 250} user=u{number} service=imap")
+                self.assertTrue(answer.startswith("OK "), answer)
         return read
 
     def test_nobody_waits_for_who_reads_it(self):
@@ -74,6 +80,25 @@ class Log(unittest.TestCase):
         granted = log.count("\ngranted 203.0.113.")
         self.assertLess(granted, 100)
         self.assertGreaterEqual(granted + int(lost[0]), 100)
+
+    def test_nor_for_who_reads_a_socket(self):
+        ends = socket.socketpair()
+        ends[1].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        read = self.start_unread(ends=[end.detach() for end in ends])
+        self.assertLess(len(os.read(read, 65536)), 8192)
+
+    def test_nor_for_who_has_a_terminal(self):
+        """One that is full may say that it has room. The line where it was is cut."""
+        read = self.start_unread(ends=pty.openpty(), count=3000)
+        log = []
+        while select.select([read], [], [], 0)[0]:
+            log.append(os.read(read, 65536).decode())
+        self.assertLess(sum(map(len, log)), 200000)
+        self.dracd.login("198.51.100.9", "user=late")
+        while "198.51.100.9 " not in log[-1]:
+            log.append(os.read(read, 65536).decode())
+        self.assertRegex("".join(log), f"\n{STAMP}warning: [0-9]+ lines of this log are lost: who reads it does not keep up\r\n"
+                                       f"{STAMP}granted 198.51.100.9 ")
 
     def test_nor_does_the_guardian(self):
         """It kills one that hangs, and withdraws its lookups."""

@@ -305,9 +305,13 @@ char *config_find_state(const char *file)
 		return NULL;
 	config->references = 1;
 	if (source_read(file, &source, &ignored) == 0) {
+		char place[PLACE_SIZE];
+
 		(void)apply_scope(
 			SCOPE_GLOBAL, source.cfg, config, "drac.conf", &ignored);
-		found = TAKE_PTR(config->state_directory);
+		if (!source.is_cut ||
+			*source_place(&source, SCOPE_GLOBAL, "state_directory", place))
+			found = TAKE_PTR(config->state_directory);
 		source_done(&source);
 	}
 	problems_done(&ignored);

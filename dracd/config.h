@@ -113,6 +113,8 @@ struct map_config {
 	uint64_t interval_usec;     /* between publications of new leases, at least */
 	uint64_t end_interval_usec; /* between publications of ends, at least */
 	char *static_path;          /* of the administrator's access file; NULL: none */
+	bool does_hang; /* not of drac.conf: withdraw_all() had no answer from its file
+			   system */
 };
 
 struct config {
@@ -166,7 +168,7 @@ int config_load(const char *file, struct config **ret, struct problems *problems
 	__attribute__((warn_unused_result));
 
 /* The state_directory that file gives, whatever else is wrong with it, or the default;
- * NULL: it cannot be read at all.  To be freed. */
+ * NULL: it cannot be told, as a part of it cannot be read.  To be freed. */
 char *config_find_state(const char *file);
 
 struct config *config_ref(struct config *config);

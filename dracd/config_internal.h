@@ -19,7 +19,8 @@ struct place {
 
 /* drac.conf and its directory, as text still: every value has been checked by itself. */
 struct source {
-	cfg_t *cfg; /* libconfuse's tree */
+	cfg_t *cfg;  /* libconfuse's tree */
+	bool is_cut; /* with errors, and what stands behind some of them is unknown */
 	size_t place_count;
 	struct place *places;
 };

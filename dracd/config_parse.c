@@ -25,6 +25,10 @@ enum {
 	UNKNOWN_MAX = 50, /* options told of in one file */
 };
 
+enum {
+	FILE_CUT = 1, /* beside 0 and negative errnos */
+};
+
 struct loader {
 	struct source *source;
 	struct problems *problems;
@@ -315,10 +319,10 @@ static int parse_text(struct loader *loader, char *text)
 	struct problems *problems = loader->problems;
 	size_t start = problems->count, told = 0;
 	bool again = true;
+	int r = CFG_SUCCESS;
 
 	while (again) {
 		size_t errors = problems->errors;
-		int r;
 
 		loader->unknown[0] = '\0';
 		loading = loader;
@@ -343,9 +347,10 @@ static int parse_text(struct loader *loader, char *text)
 		told++;
 	}
 	sort_problems(problems, start);
-	return 0;
+	return r == CFG_SUCCESS ? 0 : FILE_CUT;
 }
 
+/* FILE_CUT: with errors, and what stands in the rest of it is unknown. */
 static int parse_file(struct loader *loader)
 {
 	_cleanup_(free_pointer) char *text = NULL;
@@ -356,22 +361,22 @@ static int parse_file(struct loader *loader)
 	if (r < 0) {
 		problems_add(
 			loader->problems, false, "%s: %s", loader->file, strerror(-r));
-		return r == -ENOMEM ? r : 0;
+		return r == -ENOMEM ? r : FILE_CUT;
 	}
 	if (strlen(text) != length) {
 		problems_add(loader->problems, false, "%s: a NUL octet is in the file",
 			loader->file);
-		return 0;
+		return FILE_CUT;
 	}
 	if (!conf_blank_comments(text)) {
 		problems_add(loader->problems, false, "%s: a comment has no end",
 			loader->file);
-		return 0;
+		return FILE_CUT;
 	}
 	if (!conf_select_section(text, CONF_RPC_SECTION, false)) {
 		problems_add(loader->problems, false,
 			"%s: section " CONF_RPC_SECTION " has no end", loader->file);
-		return 0;
+		return FILE_CUT;
 	}
 	return parse_text(loader, text);
 }
@@ -387,17 +392,20 @@ static int parse_files(struct loader *loader)
 	r = parse_file(loader);
 	if (r < 0)
 		return r;
+	loader->source->is_cut = r == FILE_CUT;
 	r = glob(pattern, 0, NULL, &found);
 	if (r == GLOB_NOMATCH)
 		return 0;
 	if (r != 0)
 		return r == GLOB_NOSPACE ? -ENOMEM : -EIO;
-	for (size_t i = 0; i < found.gl_pathc && r == 0; i++) {
+	for (size_t i = 0; i < found.gl_pathc && r >= 0; i++) {
 		loader->file = found.gl_pathv[i];
 		r = parse_file(loader);
+		if (r == FILE_CUT)
+			loader->source->is_cut = true;
 	}
 	globfree(&found);
-	return r;
+	return r < 0 ? r : 0;
 }
 
 int source_read(const char *file, struct source *ret, struct problems *problems)

@@ -74,6 +74,7 @@ struct core {
 	sd_event_source *waiting; /* for the earliest budget of a waiter */
 	struct waiter *waiters;
 	struct prefix_set shared; /* leases with more users than warn_users_per_address */
+	uint64_t shared_sought_boot_usec; /* when room for more was looked for */
 	void (*ready)(
 		struct core *core); /* once all maps have been published, or tried */
 	/* in core_set_config(), and whenever a map that is gone has been withdrawn */

@@ -51,6 +51,17 @@ static bool is_shared(const struct core *core, const struct address *address)
 	return false;
 }
 
+/* Not at each login, as it looks all of them up. */
+static void seek_room(struct core *core)
+{
+	uint64_t now = clock_now().boot_usec;
+
+	if (now - core->shared_sought_boot_usec < USEC_PER_SEC)
+		return;
+	core->shared_sought_boot_usec = now;
+	core_forget_unshared(core);
+}
+
 /* A shared address, or a forgotten proxy: said once per lease, and in the status. */
 static void note_shared(struct core *core, const struct lease *lease)
 {
@@ -62,7 +73,7 @@ static void note_shared(struct core *core, const struct lease *lease)
 	if (is_shared(core, &lease->address))
 		return;
 	if (core->shared.count >= SHARED_MAX)
-		core_forget_unshared(core);
+		seek_room(core);
 	if (core->shared.count >= SHARED_MAX ||
 		prefix_set_add(&core->shared, &lease->address) < 0)
 		return;

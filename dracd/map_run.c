@@ -429,8 +429,13 @@ static int leave(struct map_worker *worker)
 {
 	int r = map_fallback_withdraw(worker);
 
-	if (r < 0)
+	if (r < 0) {
 		worker->map = map_close(worker->map);
+	} else if (worker->settings.leaves && is_in_place(worker)) {
+		/* it was not written by us, so it is not opened, be it damaged */
+		worker->now.given_up_count++;
+		worker->now.given_up_boot_usec = clock_now().boot_usec;
+	}
 	return r;
 }
 

@@ -202,13 +202,15 @@ static bool have_ended(const struct config *config, struct task *tasks)
 }
 
 /* What hangs is killed: should it go on one day, it must not replace what is there by
- * then. */
-static void give_up(const struct config *config, const struct task *tasks)
+ * then.  It may not end even now. */
+static void give_up(struct config *config, struct task *tasks)
 {
 	for (size_t i = 0; i < config->map_count; i++) {
 		if (tasks[i].child == 0)
 			continue;
 		kill(tasks[i].child, SIGKILL);
+		tasks[i].is_second = true;
+		config->maps[i].does_hang = !tasks[i].is_withdrawn;
 		if (!tasks[i].is_withdrawn)
 			log_message(LOG_ERR,
 				"map %s: %s does not answer; given up after %d s",
@@ -216,7 +218,7 @@ static void give_up(const struct config *config, const struct task *tasks)
 	}
 }
 
-static void await_all(const struct config *config, struct task *tasks)
+static void await_all(struct config *config, struct task *tasks)
 {
 	const uint64_t until =
 		clock_add(clock_now().boot_usec, GIVE_UP_SEC * USEC_PER_SEC);
@@ -229,9 +231,12 @@ static void await_all(const struct config *config, struct task *tasks)
 	sigprocmask(SIG_BLOCK, &end, &before);
 	while (!(is_over = have_ended(config, tasks)) && clock_now().boot_usec < until)
 		(void)sigtimedwait(&end, NULL, &while_none_ends);
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (!is_over)
+	if (!is_over) {
 		give_up(config, tasks);
+		(void)sigtimedwait(&end, NULL, &while_none_ends);
+		(void)have_ended(config, tasks);
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 static void withdraw_maps(struct config *published)

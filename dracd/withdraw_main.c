@@ -226,6 +226,7 @@ int main(int argc, char *argv[])
 	struct arguments arguments;
 	struct config *config;
 	const char *path;
+	bool is_sure;
 	int r, status;
 
 	if (parse_arguments(argc, argv, &arguments, &status) != 0)
@@ -238,13 +239,19 @@ int main(int argc, char *argv[])
 	path = arguments.state_directory ? arguments.state_directory
 	       : config                  ? config->state_directory
 					 : found;
+	is_sure = path != NULL;
 	if (!path)
 		path = STATE_DIRECTORY_DEFAULT;
 	if (!config)
 		log_message(LOG_WARNING, "withdrawing what is noted in %s/%s", path,
 			PUBLISHED_FILE);
+	if (!is_sure)
+		log_message(LOG_ERR,
+			"%s cannot be read to its end: there may be another state_directory; "
+			"-s names it",
+			arguments.config_file);
 	r = run(path, config, &arguments);
-	if (r == 0 && !config && arguments.all)
+	if (r == 0 && (!is_sure || (!config && arguments.all)))
 		r = -EINVAL;
 	config_unref(config);
 	if (r == -EBUSY)

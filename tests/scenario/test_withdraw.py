@@ -180,6 +180,24 @@ class Withdraw(unittest.TestCase):
         self.assertIn("lease_time = never: not a duration", told)
         self.assert_closed()
 
+    def test_with_a_drac_conf_that_cannot_be_read_to_its_end(self):
+        """It is not known which state directory comes then."""
+        self.login()
+        self.kill_both()
+        with open(self.dracd.config, encoding="utf-8") as file:
+            text = file.read()
+        for start in ("lookup {\n", "/* no end\n"):
+            with open(self.dracd.config, "w", encoding="utf-8") as file:
+                file.write(start + text)
+            done = self.run_withdraw()
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("there may be another state_directory; -s names it", done.stderr)
+            self.assert_open()
+        with open(self.dracd.config, "w", encoding="utf-8") as file:
+            file.write(text + "lookup {\n")
+        self.assertNotIn("another state_directory", self.withdraw())
+        self.assert_closed()
+
     def test_with_a_wrong_drac_conf_and_nothing_noted(self):
         """Then it cannot be told what is open, and that is no success."""
         self.login()
@@ -230,15 +248,19 @@ class Withdraw(unittest.TestCase):
         self.assertEqual(done.returncode, 0)
         self.assert_closed()
 
+    def hung_environment(self, hung):
+        """Where the directory of one map does not answer."""
+        return {**os.environ, "DRACD_LIBEXECDIR": self.dracd.libexec, "LD_PRELOAD": SLOW_SYNC,
+                "SLOW_SYNC_USEC": str(600 * 10**6), "SLOW_SYNC_ONLY": f"/.{os.path.basename(self.file(hung))}.",
+                "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+
     def start_withdrawing(self, hung):
-        """Where the directory of one map does not answer; returns when all the others are withdrawn."""
+        """Returns when all but the map that hangs are withdrawn."""
         self.login()
         self.kill_both()
         others = [kind for kind in map_types.LIVE if kind != hung]
-        environment = {**os.environ, "LD_PRELOAD": SLOW_SYNC, "SLOW_SYNC_USEC": str(600 * 10**6),
-                       "SLOW_SYNC_ONLY": f"/.{os.path.basename(self.file(hung))}.",
-                       "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
-        withdrawing = subprocess.Popen([WITHDRAW, "-c", self.dracd.config], stderr=subprocess.PIPE, text=True, env=environment)
+        withdrawing = subprocess.Popen([WITHDRAW, "-c", self.dracd.config], stderr=subprocess.PIPE, text=True,
+                                       env=self.hung_environment(hung))
         self.addCleanup(withdrawing.stderr.close)
         self.addCleanup(withdrawing.wait)
         self.dracd.wait_for(lambda: not any(self.rows(kind) for kind in others), "the other maps")
@@ -421,6 +443,26 @@ class Withdraw(unittest.TestCase):
         for kind in map_types.LIVE:
             self.assertEqual(self.rows(kind), {}, kind)
 
+    def test_what_hangs_when_it_starts_does_not_make_it_hang(self):
+        """Later, when it would be asked to end, or for a login that waits for the maps."""
+        hung = next(iter(map_types.LIVE))
+        self.login()
+        self.kill_both()
+        self.configure(maps="")
+        self.dracd.start(wait=False, env=self.hung_environment(hung))
+        self.dracd.wait_for_log(f"map {hung}: its leases stay open until dracd is back")
+        self.dracd.wait_for(self.dracd.is_ready, "dracd to be ready")
+        self.assertIn(" state=critical ", self.dracd.control("status")[0])
+        self.assertIn("published=yes", self.dracd.login("203.0.113.8", "user=amy wait_ms=10000"))
+        self.assertIn(f"name={hung}", self.noted())
+        self.dracd.process.send_signal(signal.SIGSTOP)  # the guardian would try again, for as long
+        os.kill(self.guardian(), signal.SIGKILL)
+        self.dracd.process.send_signal(signal.SIGCONT)
+        self.dracd.stop()
+        self.assertIn(f"name={hung}", self.noted())
+        self.withdraw()
+        self.assert_closed()
+
     def test_what_a_start_cannot_withdraw_is_withdrawn_later(self):
         """Once it can be, without a word of anybody's; and then it is forgotten."""
         self.login()
@@ -432,6 +474,7 @@ class Withdraw(unittest.TestCase):
         os.rename(self.dracd.path("away"), self.dracd.path("maps"))
         self.dracd.wait_for(lambda: not any(self.rows(kind) for kind in map_types.LIVE), "the maps to be withdrawn")
         self.dracd.wait_for(lambda: "map name=" not in self.noted(), "them to be forgotten")
+        self.assertIn("map lmdb: 1 replaced files of it cannot be emptied", self.dracd.text())
         self.assertNotIn(" state=critical ", self.dracd.control("status")[0])
 
     @unittest.skipUnless(shutil.which("strace"), "strace is missing")

@@ -2,6 +2,7 @@
 
 Needs root, to be other accounts.
 """
+import contextlib
 import os
 import select
 import socket
@@ -102,7 +103,8 @@ def leave_file(path):
         stream.connect(path)
         socket.send_fds(stream, [b"blocks\n"], [writing])
         os.close(writing)
-        stream.recv(65536)
+        with contextlib.suppress(ConnectionResetError):
+            stream.recv(65536)
         poll = select.poll()
         poll.register(reading, select.POLLIN)
         return bool(poll.poll(1000))

@@ -18,11 +18,19 @@
 #include <unistd.h>
 
 enum {
-	DRAIN_MAX = 32,  /* times 16 KiB: more than a socket holds */
-	FILES_MAX = 253, /* that come together (SCM_MAX_FD) */
+	DRAIN_MAX = 32,    /* times 16 KiB: more than a socket holds */
+	FILES_MAX = 253,   /* that come together (SCM_MAX_FD) */
+	CHILDREN_MAX = 16, /* that have not ended yet */
 };
 
 /* ---- receiving ---- */
+
+void receive_in_order(int fd)
+{
+	const int yes = 1;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &yes, sizeof(yes));
+}
 
 ssize_t receive_octets(int fd, char *data, size_t size)
 {
@@ -141,38 +149,46 @@ static bool leave_to_thread(int fd)
 	return !heir.has_failed;
 }
 
-/* In a child: its child waits until we have closed ours, and whoever has lost his parent
- * is waited for by process 1.  No memory is to be had here: other threads are gone. */
-static void bequeath(const int ends[2])
+/* Takes note of the children that have ended; returns where there is room for one. */
+static pid_t *see_off(void)
 {
-	char octet;
+	/* of the loop's thread */
+	static pid_t children[CHILDREN_MAX];
+	pid_t *room = NULL;
 
-	if (_Fork() == 0) {
-		close(ends[1]);
-		(void)!read(ends[0], &octet, 1);
+	for (unsigned i = 0; i < CHILDREN_MAX; i++) {
+		if (children[i] > 0 && waitpid(children[i], NULL, WNOHANG) != 0)
+			children[i] = 0;
+		if (children[i] == 0)
+			room = &children[i];
 	}
-	_exit(0);
+	return room;
 }
 
-/* A process costs some tenths of a millisecond more. */
+/* A process costs some tenths of a millisecond more, and is waited for with the next. */
 static bool leave_to_process(int fd)
 {
+	pid_t *child = see_off();
+	bool is_left;
+	char octet;
 	int ends[2];
-	pid_t child;
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
+	if (!child || pipe2(ends, O_CLOEXEC) < 0)
 		return false;
-	child = _Fork();
-	if (child == 0)
-		bequeath(ends);
-	if (child > 0) {
-		while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
-			continue;
-		close(fd);
+	*child = _Fork();
+	if (*child == 0) {
+		close(ends[1]);
+		(void)!read(ends[0], &octet, 1); /* until we have closed ours */
+		_exit(0);
 	}
+	is_left = *child > 0;
+	if (is_left)
+		close(fd);
+	else
+		*child = 0;
 	close(ends[0]);
 	close(ends[1]);
-	return child > 0;
+	return is_left;
 }
 
 void abandon_socket(int fd)
@@ -187,6 +203,7 @@ static bool drain(int fd)
 {
 	char octets[16384];
 
+	receive_in_order(fd);
 	/* from now on nothing more comes */
 	if (shutdown(fd, SHUT_RD) < 0)
 		return false;

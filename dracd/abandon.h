@@ -14,6 +14,10 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* A new connection: what its peer sends urgently comes as all the rest does.  Else
+ * receive_octets() would not see it, nor the descriptors that come with it. */
+void receive_in_order(int fd);
+
 /* Receives octets without waiting, as recv(2).  Returns their number or a negative errno;
  * -EBADMSG: descriptors come with them or behind them, and nothing has been received. */
 ssize_t receive_octets(int fd, char *data, size_t size)

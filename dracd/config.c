@@ -294,27 +294,35 @@ int config_load(const char *file, struct config **ret, struct problems *problems
 	return r;
 }
 
-char *config_find_state(const char *file)
+/* Not told of without its name. */
+static bool is_wrong(const struct problems *problems, const char *option)
+{
+	for (size_t i = 0; i < problems->count; i++)
+		if (!problems->items[i].is_warning &&
+			strstr(problems->items[i].text, option))
+			return true;
+	return false;
+}
+
+char *config_find_state(const char *file, bool *ret_is_sure)
 {
 	_cleanup_(unref_config) struct config *config = calloc(1, sizeof(*config));
-	struct problems ignored = {0};
+	struct problems problems = {0};
 	struct source source;
 	char *found = NULL;
 
+	*ret_is_sure = false;
 	if (!config)
 		return NULL;
 	config->references = 1;
-	if (source_read(file, &source, &ignored) == 0) {
-		char place[PLACE_SIZE];
-
+	if (source_read(file, &source, &problems) == 0) {
 		(void)apply_scope(
-			SCOPE_GLOBAL, source.cfg, config, "drac.conf", &ignored);
-		if (!source.is_cut ||
-			*source_place(&source, SCOPE_GLOBAL, "state_directory", place))
-			found = TAKE_PTR(config->state_directory);
+			SCOPE_GLOBAL, source.cfg, config, "drac.conf", &problems);
+		found = TAKE_PTR(config->state_directory);
+		*ret_is_sure = !source.is_cut && !is_wrong(&problems, "state_directory");
 		source_done(&source);
 	}
-	problems_done(&ignored);
+	problems_done(&problems);
 	return found;
 }
 

@@ -167,9 +167,10 @@ struct problems {
 int config_load(const char *file, struct config **ret, struct problems *problems)
 	__attribute__((warn_unused_result));
 
-/* The state_directory that file gives, whatever else is wrong with it, or the default;
- * NULL: it cannot be told, as a part of it cannot be read.  To be freed. */
-char *config_find_state(const char *file);
+/* The state_directory that file gives, whatever else is wrong with it, or the default; to
+ * be freed.  *ret_is_sure false: a part of it cannot be read, or what it gives is no
+ * path.  NULL without memory. */
+char *config_find_state(const char *file, bool *ret_is_sure);
 
 struct config *config_ref(struct config *config);
 /* NULL is a no-op.  Returns NULL. */

@@ -435,6 +435,7 @@ void connection_add(struct server *server, int fd)
 		return;
 	}
 	bound_output(fd);
+	receive_in_order(fd);
 	connection_expect(connection);
 	if (protocol->opened && protocol->opened(connection, &connection->state) < 0)
 		close_connection(connection);

@@ -4,18 +4,12 @@
 
 #include "dracd/control_internal.h"
 
-/* Of a configuration that is no more. */
-static bool has_open_map(const struct daemon *daemon)
-{
-	return publisher_cannot_leave(daemon->core.publisher) ||
-	       (daemon->left && daemon->left->map_count > 0);
-}
-
 static bool is_critical(const struct daemon *daemon)
 {
 	const struct core *core = &daemon->core;
 
-	if (daemon->guardian.pid == 0 || core->blocks_unsaved || has_open_map(daemon))
+	if (daemon->guardian.pid == 0 || core->blocks_unsaved ||
+		publisher_cannot_leave(core->publisher))
 		return true;
 	return control_maps_state(core) == MAP_STATE_ERROR;
 }
@@ -198,7 +192,7 @@ static void send_warnings(struct session *session)
 	if (sees_nobody(session->daemon))
 		send_warning(
 			session, "there is no lookup and no map: no MTA sees the leases");
-	if (has_open_map(session->daemon))
+	if (publisher_cannot_leave(core->publisher))
 		send_warning(session,
 			"a map that drac.conf no longer has so cannot be withdrawn; see dracd's log");
 	if (core->own_is_unknown)

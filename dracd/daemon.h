@@ -35,8 +35,8 @@ struct daemon {
 	int lock;      /* of the state directory: one dracd at a time */
 	struct guardian guardian;
 	struct config *published; /* what the guardian withdraws */
-	struct config *left; /* of it what we have not opened, could not withdraw, and do
-				not try to again; NULL: nothing */
+	struct config *left; /* of it what we have not opened, and could not withdraw;
+				NULL: nothing */
 	bool is_ready;       /* the maps are published, and the manager has been told */
 	int report_fd;       /* inherited from systemd; -1: none */
 	bool is_importing;   /* one at a time */

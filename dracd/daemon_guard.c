@@ -5,7 +5,6 @@
  * forgets what is gone when that is withdrawn: then the path may be somebody else's.
  */
 #include <errno.h>
-#include <string.h>
 #include <systemd/sd-daemon.h>
 
 #include "dracd/cleanup.h"
@@ -82,44 +81,29 @@ static struct config *with_left(const struct daemon *daemon, const struct config
 	return published;
 }
 
-static bool is_configured(const struct daemon *daemon, const struct map_config *map)
-{
-	const struct config *config = daemon->core.config;
-
-	for (size_t i = 0; i < config->map_count; i++)
-		if (strcmp(config->maps[i].file, map->file) == 0)
-			return true;
-	return false;
-}
-
-/* One that hangs, and that nobody wants, would make us hang at our end. */
-static bool is_to_be_taken(const struct daemon *daemon, const struct map_config *map)
-{
-	return !map->does_hang || is_configured(daemon, map);
-}
-
 int daemon_take_left(struct daemon *daemon)
 {
 	struct config *left = daemon->left;
-	struct config *taken;
-	int r = 0;
+	struct config lookups = {0};
+	int r;
 
 	if (!left || left->map_count == 0)
 		return 0;
-	taken = published_new(left);
-	if (!taken)
+	lookups.lookups = left->lookups;
+	lookups.lookup_count = left->lookup_count;
+	daemon->left = published_new(&lookups);
+	if (!daemon->left) {
+		daemon->left = left;
 		return -ENOMEM;
-	for (size_t i = taken->map_count; i-- > 0;)
-		if (!is_to_be_taken(daemon, &taken->maps[i]))
-			published_drop_map(taken, i);
-	if (taken->map_count > 0)
-		r = publisher_take_left(daemon->core.publisher, taken);
-	/* else what it has not taken would be forgotten */
-	for (size_t i = left->map_count; i-- > 0 && r == 0;)
-		if (is_to_be_taken(daemon, &left->maps[i]))
-			published_drop_map(left, i);
-	config_unref(taken);
-	return r;
+	}
+	r = publisher_take_left(daemon->core.publisher, left);
+	if (r < 0) { /* or what it has not taken would be forgotten */
+		config_unref(daemon->left);
+		daemon->left = left;
+		return r;
+	}
+	config_unref(left);
+	return 0;
 }
 
 static uint64_t watchdog_usec(const struct daemon *daemon)

@@ -3,6 +3,7 @@
 #include "dracd/log.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -19,8 +20,8 @@
 
 #include "dracd/clock.h"
 
-/* The only mutable globals of the daemon; all but the atomic ones set before the
- * first thread. */
+/* With abandon.c's children the only mutable globals of the daemon; all but the atomic
+ * ones set before the first thread. */
 static int log_level = LOG_INFO;
 static bool log_to_journal;
 static bool log_priorities; /* in front of each line, as sd-daemon(3) has them */
@@ -203,13 +204,18 @@ static ssize_t put(struct iovec *parts, unsigned count)
 {
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
 	struct pollfd error = {.fd = STDERR_FILENO, .events = POLLOUT};
+	ssize_t done;
 
 	if (log_is_socket)
 		return sendmsg(STDERR_FILENO, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 	/* mostly a line fits then */
 	if (log_may_wait && poll(&error, 1, 0) <= 0)
 		return -1;
-	return writev(STDERR_FILENO, parts, (int)count);
+	done = writev(STDERR_FILENO, parts, (int)count);
+	/* a terminal on which somebody else is just writing */
+	if (done < 0 && errno == EAGAIN && poll(&error, 1, 0) > 0)
+		done = writev(STDERR_FILENO, parts, (int)count);
+	return done;
 }
 
 static size_t format_start(int level, char *text, size_t size)

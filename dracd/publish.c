@@ -10,6 +10,12 @@
 
 /* ---- maps that come and go ---- */
 
+/* One that hung when dracd started may hang still, and tells nothing. */
+static bool cannot_leave(const struct watched *map)
+{
+	return map->report.error || map->map->does_hang;
+}
+
 static struct watched *free_watched(struct watched *map)
 {
 	if (!map)
@@ -234,9 +240,11 @@ static void free_publisher(struct publisher *publisher)
 		next = at->next;
 		free_watched(at);
 	}
-	close_fd(&publisher->reported_fd);
 	config_unref(publisher->config);
 	blocks_unref(publisher->blocks);
+	if (publisher->has_hung)
+		return;
+	close_fd(&publisher->reported_fd);
 	free(publisher);
 }
 
@@ -384,7 +392,7 @@ const struct map_config *publisher_leaving(
 bool publisher_cannot_leave(const struct publisher *publisher)
 {
 	for (const struct watched *at = publisher->leaving; at; at = at->next)
-		if (at->report.error)
+		if (cannot_leave(at))
 			return true;
 	return false;
 }
@@ -450,7 +458,7 @@ unsigned publisher_late(const struct publisher *publisher, uint64_t sequence,
 			late++;
 	}
 	for (const struct watched *at = publisher->leaving; at; at = at->next)
-		++*(at->report.error ? &failed : &late);
+		++*(cannot_leave(at) ? &failed : &late);
 	*ret_failed = failed;
 	return late;
 }
@@ -488,6 +496,27 @@ static bool withdraw(struct watched *map)
 	return false;
 }
 
+/* Nobody waits for those that hang, and they end with the process; until then they may
+ * report to us. */
+static void abandon_hung(struct publisher *publisher)
+{
+	struct watched **at = &publisher->leaving;
+
+	while (*at) {
+		struct watched *map = *at;
+
+		if (!map->map->does_hang || map_worker_has_withdrawn(map->worker)) {
+			at = &map->next;
+			continue;
+		}
+		log_message(LOG_ERR, "map %s: %s still does not answer", map->map->name,
+			map->map->path);
+		publisher_unwatch(map);
+		publisher->has_hung = true;
+		*at = map->next;
+	}
+}
+
 bool publisher_stop(struct publisher *publisher)
 {
 	bool withdrawn = true;
@@ -498,6 +527,8 @@ bool publisher_stop(struct publisher *publisher)
 		if (publisher->maps[i]->worker)
 			map_worker_wake(publisher->maps[i]->worker, WAKE_WITHDRAW,
 				UINT64_MAX, publisher->config, publisher->blocks);
+	abandon_hung(publisher);
+	withdrawn = !publisher->has_hung;
 	for (struct watched *at = publisher->leaving; at; at = at->next)
 		map_worker_wake(at->worker, WAKE_WITHDRAW, UINT64_MAX, publisher->config,
 			publisher->blocks);

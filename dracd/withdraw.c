@@ -201,6 +201,13 @@ static bool have_ended(const struct config *config, struct task *tasks)
 	return is_last;
 }
 
+static void mark_file(struct config *config, const struct task *tasks, size_t first)
+{
+	for (size_t i = first; i < config->map_count; i++)
+		if (same_file(&config->maps[first], &config->maps[i]))
+			config->maps[i].does_hang = !tasks[i].is_withdrawn;
+}
+
 /* What hangs is killed: should it go on one day, it must not replace what is there by
  * then.  It may not end even now. */
 static void give_up(struct config *config, struct task *tasks)
@@ -210,7 +217,7 @@ static void give_up(struct config *config, struct task *tasks)
 			continue;
 		kill(tasks[i].child, SIGKILL);
 		tasks[i].is_second = true;
-		config->maps[i].does_hang = !tasks[i].is_withdrawn;
+		mark_file(config, tasks, i);
 		if (!tasks[i].is_withdrawn)
 			log_message(LOG_ERR,
 				"map %s: %s does not answer; given up after %d s",
@@ -218,23 +225,31 @@ static void give_up(struct config *config, struct task *tasks)
 	}
 }
 
+/* True if they do within so many seconds. */
+static bool end_within(const struct config *config, struct task *tasks,
+	const sigset_t *end, unsigned sec)
+{
+	const uint64_t until = clock_add(clock_now().boot_usec, sec * USEC_PER_SEC);
+	const struct timespec while_none_ends = {.tv_sec = 1};
+
+	while (!have_ended(config, tasks)) {
+		if (clock_now().boot_usec >= until)
+			return false;
+		(void)sigtimedwait(end, NULL, &while_none_ends);
+	}
+	return true;
+}
+
 static void await_all(struct config *config, struct task *tasks)
 {
-	const uint64_t until =
-		clock_add(clock_now().boot_usec, GIVE_UP_SEC * USEC_PER_SEC);
-	const struct timespec while_none_ends = {.tv_sec = 1};
-	bool is_over;
 	sigset_t end, before;
 
 	sigemptyset(&end);
 	sigaddset(&end, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &end, &before);
-	while (!(is_over = have_ended(config, tasks)) && clock_now().boot_usec < until)
-		(void)sigtimedwait(&end, NULL, &while_none_ends);
-	if (!is_over) {
+	if (!end_within(config, tasks, &end, GIVE_UP_SEC)) {
 		give_up(config, tasks);
-		(void)sigtimedwait(&end, NULL, &while_none_ends);
-		(void)have_ended(config, tasks);
+		(void)end_within(config, tasks, &end, 1);
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }

@@ -226,7 +226,7 @@ int main(int argc, char *argv[])
 	struct arguments arguments;
 	struct config *config;
 	const char *path;
-	bool is_sure;
+	bool is_sure = true;
 	int r, status;
 
 	if (parse_arguments(argc, argv, &arguments, &status) != 0)
@@ -235,20 +235,20 @@ int main(int argc, char *argv[])
 	umask(0077);
 	config = load_config(arguments.config_file);
 	if (!config)
-		found = config_find_state(arguments.config_file);
+		found = config_find_state(arguments.config_file, &is_sure);
 	path = arguments.state_directory ? arguments.state_directory
 	       : config                  ? config->state_directory
 					 : found;
-	is_sure = path != NULL;
 	if (!path)
 		path = STATE_DIRECTORY_DEFAULT;
+	if (arguments.state_directory)
+		is_sure = true;
 	if (!config)
 		log_message(LOG_WARNING, "withdrawing what is noted in %s/%s", path,
 			PUBLISHED_FILE);
 	if (!is_sure)
 		log_message(LOG_ERR,
-			"%s cannot be read to its end: there may be another state_directory; "
-			"-s names it",
+			"%s: it cannot be told which state_directory is meant; -s names it",
 			arguments.config_file);
 	r = run(path, config, &arguments);
 	if (r == 0 && (!is_sure || (!config && arguments.all)))

@@ -21,6 +21,18 @@ def is_read(stream):
     return not any(fcntl.ioctl(stream, termios.TIOCOUTQ, bytes(4)))
 
 
+def can_be_urgent():
+    ends = socket.socketpair()
+    try:
+        ends[0].send(b"x", socket.MSG_OOB)
+        return True
+    except OSError:
+        return False
+    finally:
+        for end in ends:
+            end.close()
+
+
 class HandedOver(Case):
     def lingering(self):
         """A descriptor of a connection with octets that nobody takes; nobody else has it when the caller has closed it."""
@@ -41,10 +53,10 @@ class HandedOver(Case):
         client.setblocking(True)
         return client.detach()
 
-    def hand(self, stream, octets, count=1):
+    def hand(self, stream, octets, count=1, flags=0):
         """With these octets."""
         files = [self.lingering() for _ in range(count)]
-        socket.send_fds(stream.socket, [octets], files)
+        socket.send_fds(stream.socket, [octets], files, flags)
         for file in files:
             os.close(file)
 
@@ -66,6 +78,31 @@ class HandedOver(Case):
                 self.hand(report, b"noop\n", 3)
             self.assertTrue(report.has_ended())
         self.dracd.wait_for_log(f"report: uid {os.getuid()} hands over files that nobody asked for")
+
+    @unittest.skipUnless(can_be_urgent(), "this kernel has no MSG_OOB of unix sockets")
+    def test_with_what_is_urgent(self):
+        for name in SOCKETS:
+            for then in (b"noop\n", b""):
+                with self.dracd.stream(name) as stream:
+                    with self.dracd.stopped():
+                        self.hand(stream, b"x", flags=socket.MSG_OOB)
+                        stream.send(then)
+                    self.is_served(name)
+                    if name != "control":  # which takes one, from who may give orders
+                        self.assertTrue(stream.has_ended(), (name, then))
+                with self.dracd.stopped():  # and when it goes at once
+                    with self.dracd.stream(name) as stream:
+                        self.hand(stream, b"x", flags=socket.MSG_OOB)
+                self.is_served(name)
+
+    @unittest.skipUnless(can_be_urgent(), "this kernel has no MSG_OOB of unix sockets")
+    def test_what_is_urgent_is_read_in_its_turn(self):
+        """Else it would lie there, and be told of again and again."""
+        with self.dracd.stream("report") as report:
+            self.assertEqual(report.ask("noop"), "OK")
+            report.send("n")
+            report.socket.send(b"o", socket.MSG_OOB)
+            self.assertEqual(report.ask("op"), "OK")
 
     def test_behind_what_ends_the_connection(self):
         """They are never read."""
@@ -123,6 +160,8 @@ class HandedOver(Case):
         self.dracd.start()
         self.test_with_a_request()
         self.test_behind_what_ends_the_connection()
+        with open(f"/proc/{self.dracd.process.pid}/task/{self.dracd.process.pid}/children", encoding="ascii") as children:
+            self.assertLessEqual(len(children.read().split()), 2, "the guardian, and the last that has closed one")
         with open(self.dracd.path("trace"), encoding="ascii") as trace:
             self.assertRegex(trace.read(), r"unshare\(CLONE_FILES\) += -1 EPERM")
 

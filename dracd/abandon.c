@@ -149,8 +149,9 @@ static bool leave_to_thread(int fd)
 	return !heir.has_failed;
 }
 
-/* Takes note of the children that have ended; returns where there is room for one. */
-static pid_t *see_off(void)
+/* Takes note of the children that have ended; returns where there is room for one.  To
+ * wait for that is no matter of the peer's, as a process that exits does not. */
+static pid_t *make_room(void)
 {
 	/* of the loop's thread */
 	static pid_t children[CHILDREN_MAX];
@@ -162,18 +163,23 @@ static pid_t *see_off(void)
 		if (children[i] == 0)
 			room = &children[i];
 	}
-	return room;
+	if (room)
+		return room;
+	while (waitpid(children[0], NULL, 0) < 0 && errno == EINTR)
+		continue;
+	return &children[0];
 }
 
 /* A process costs some tenths of a millisecond more, and is waited for with the next. */
 static bool leave_to_process(int fd)
 {
-	pid_t *child = see_off();
+	pid_t *child = make_room();
 	bool is_left;
 	char octet;
 	int ends[2];
 
-	if (!child || pipe2(ends, O_CLOEXEC) < 0)
+	*child = 0;
+	if (pipe2(ends, O_CLOEXEC) < 0)
 		return false;
 	*child = _Fork();
 	if (*child == 0) {

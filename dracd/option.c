@@ -148,6 +148,12 @@ static const char *parse_path(const struct option *option, const char *text, voi
 	return parse_text(option, text, field);
 }
 
+static const char *parse_needed_path(
+	const struct option *option, const char *text, void *field)
+{
+	return *text ? parse_path(option, text, field) : "must not be empty";
+}
+
 static const char *parse_socket_path(
 	const struct option *option, const char *text, void *field)
 {
@@ -156,7 +162,7 @@ static const char *parse_socket_path(
 		return "too long for a unix socket (at most 100 octets)";
 	if (strlen(text) > 4 && strcmp(text + strlen(text) - 4, ".new") == 0)
 		return "must not end in .new: so a socket is called while it is made";
-	return *text ? parse_path(option, text, field) : "must not be empty";
+	return parse_needed_path(option, text, field);
 }
 
 static const char *parse_file_mode(
@@ -398,7 +404,7 @@ const struct option options[] = {
 		.fallback = "full" },
 	{ GLOBAL(watchdog_usec), .name = "watchdog", .parse = parse_duration,
 		.fallback = "10s", .minimum = 0, .maximum = SECONDS(3600) },
-	{ GLOBAL(state_directory), .name = "state_directory", .parse = parse_path,
+	{ GLOBAL(state_directory), .name = "state_directory", .parse = parse_needed_path,
 		.fallback = "/var/lib/dracd" },
 	{ GLOBAL(report.path), .name = "report_socket", .parse = parse_socket_path,
 		.fallback = "/run/dracd/report" },

@@ -242,7 +242,7 @@ static void free_publisher(struct publisher *publisher)
 	}
 	config_unref(publisher->config);
 	blocks_unref(publisher->blocks);
-	if (publisher->has_hung)
+	if (publisher->hung)
 		return;
 	close_fd(&publisher->reported_fd);
 	free(publisher);
@@ -512,8 +512,9 @@ static void abandon_hung(struct publisher *publisher)
 		log_message(LOG_ERR, "map %s: %s still does not answer", map->map->name,
 			map->map->path);
 		publisher_unwatch(map);
-		publisher->has_hung = true;
 		*at = map->next;
+		map->next = publisher->hung;
+		publisher->hung = map;
 	}
 }
 
@@ -528,7 +529,7 @@ bool publisher_stop(struct publisher *publisher)
 			map_worker_wake(publisher->maps[i]->worker, WAKE_WITHDRAW,
 				UINT64_MAX, publisher->config, publisher->blocks);
 	abandon_hung(publisher);
-	withdrawn = !publisher->has_hung;
+	withdrawn = !publisher->hung;
 	for (struct watched *at = publisher->leaving; at; at = at->next)
 		map_worker_wake(at->worker, WAKE_WITHDRAW, UINT64_MAX, publisher->config,
 			publisher->blocks);

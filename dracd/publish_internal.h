@@ -29,7 +29,7 @@ struct publisher {
 	struct watched **maps;
 	size_t leaving_count;
 	struct watched *leaving; /* no longer in the configuration: being withdrawn */
-	bool has_hung;           /* some of these, at the end: their threads go on */
+	struct watched *hung;    /* of these, at the end: their threads go on */
 };
 
 /* Copies the worker's report, and logs what is new in it; lets the store drop what of the

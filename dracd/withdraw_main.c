@@ -239,10 +239,9 @@ int main(int argc, char *argv[])
 	path = arguments.state_directory ? arguments.state_directory
 	       : config                  ? config->state_directory
 					 : found;
+	is_sure = arguments.state_directory || (path && is_sure);
 	if (!path)
 		path = STATE_DIRECTORY_DEFAULT;
-	if (arguments.state_directory)
-		is_sure = true;
 	if (!config)
 		log_message(LOG_WARNING, "withdrawing what is noted in %s/%s", path,
 			PUBLISHED_FILE);

@@ -98,6 +98,7 @@ static void test_problems_with_lines(void **state)
 		{"map a {\n mode = 9\n}", 2, "mode = 9: must be an octal mode"},
 		{"map a {\n nul = 0\n}", 2, "nul = 0: must be auto, yes or no"},
 		{"map a {\n value = \"\"\n}", 2, "value = : must not be empty"},
+		{"state_directory = \"\"", 1, "state_directory = : must not be empty"},
 		{"map a {\n value = \"unix:foo\"\n}", 2, "value = unix:foo: a colon"},
 		{"map a {\n value = \"1234567890 5\"\n}", 2,
 			"value = 1234567890 5: digits and more"},

@@ -131,14 +131,15 @@ static void *inherit(void *userdata)
 static bool leave_to_thread(int fd)
 {
 	struct heir heir = {0};
+	bool is_left = false;
 	pthread_t thread;
 
 	sem_init(&heir.has_copies, 0, 0);
 	sem_init(&heir.may_end, 0, 0);
-	heir.has_failed = pthread_create(&thread, NULL, inherit, &heir) != 0;
-	if (!heir.has_failed) {
+	if (pthread_create(&thread, NULL, inherit, &heir) == 0) {
 		await(&heir.has_copies);
-		if (!heir.has_failed)
+		is_left = !heir.has_failed;
+		if (is_left)
 			close(fd);
 		sem_post(&heir.may_end);
 		/* it is over for this before it closes anything */
@@ -146,7 +147,7 @@ static bool leave_to_thread(int fd)
 	}
 	sem_destroy(&heir.has_copies);
 	sem_destroy(&heir.may_end);
-	return !heir.has_failed;
+	return is_left;
 }
 
 /* Takes note of the children that have ended; returns where there is room for one.  To

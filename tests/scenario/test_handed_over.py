@@ -158,10 +158,11 @@ class HandedOver(Case):
         self.dracd.tracer = ["strace", "-D", "-f", "-qq", "-o", self.dracd.path("trace"), "-e", "trace=unshare",
                              "-e", "inject=unshare:error=EPERM"]
         self.dracd.start()
-        self.test_with_a_request()
-        self.test_behind_what_ends_the_connection()
+        for _ in range(5):
+            self.test_with_a_request()
+            self.test_behind_what_ends_the_connection()
         with open(f"/proc/{self.dracd.process.pid}/task/{self.dracd.process.pid}/children", encoding="ascii") as children:
-            self.assertLessEqual(len(children.read().split()), 2, "the guardian, and the last that has closed one")
+            self.assertLessEqual(len(children.read().split()), 1 + 16, "the guardian, and who has closed some")
         with open(self.dracd.path("trace"), encoding="ascii") as trace:
             self.assertRegex(trace.read(), r"unshare\(CLONE_FILES\) += -1 EPERM")
 

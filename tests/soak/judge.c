@@ -251,9 +251,12 @@ void note_start(unsigned aside, bool failed)
 	soak->has_other_blocks = false;
 	if (soak->reboots > 0)
 		oracle_boot(&soak->oracle, lost);
-	/* by whose clock the blocks are stored */
-	if (soak->reboots > 0 && failed)
+	/* by whose clock the blocks are stored; those that are in force still keep a
+	 * lease from being its network's */
+	if (soak->reboots > 0 && failed) {
 		memset(soak->oracle.out, 0, sizeof(soak->oracle.out));
+		soak->oracle.unsure = true;
+	}
 	oracle_commit(&soak->oracle, true);
 	soak->reboots = soak->failed_starts = 0;
 	soak->marker = MARKER_THERE;

@@ -513,6 +513,7 @@ static void abandon_hung(struct publisher *publisher)
 			map->map->path);
 		publisher_unwatch(map);
 		*at = map->next;
+		publisher->leaving_count--;
 		map->next = publisher->hung;
 		publisher->hung = map;
 	}

@@ -250,6 +250,11 @@ class Dracd:
         yield
         os.kill(self.process.pid, signal.SIGCONT)
 
+    def serves(self):
+        """Another one, by each way."""
+        with self.stream("report") as report:
+            return report.ask("noop") == "OK" and not self.admits("203.0.113.1")
+
     def admits(self, address):
         """What all ways to ask say; they must agree."""
         answers = {

@@ -261,7 +261,7 @@ interop: packages
 KILLS ?= 10000
 
 deaths: packages
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all unit
 	@tests/servers
 	@B=$B KILLS=$(KILLS) tests/run-namespaced /usr/bin/python3 -B -m tests.interop.test_deaths
 

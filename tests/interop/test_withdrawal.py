@@ -86,9 +86,7 @@ def hang(site):
 def in_time(site, mtas, client, name, death):
     """Tells the times of one death, and starts dracd again."""
     times = die(site, mtas, client, death)
-    if death is hang:
-        site.dracd.join()
-    elif death is not kill_both:
+    if death is not kill_both:
         site.dracd.join()
     site.dracd.start()
     for mta in mtas:

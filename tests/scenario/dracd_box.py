@@ -251,7 +251,7 @@ class Dracd:
         os.kill(self.process.pid, signal.SIGCONT)
 
     def serves(self):
-        """Another one, by each way."""
+        """True if others are answered: who reports, and who asks, by each way."""
         with self.stream("report") as report:
             return report.ask("noop") == "OK" and not self.admits("203.0.113.1")
 

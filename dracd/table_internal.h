@@ -29,6 +29,7 @@ struct table {
 	struct moment now;
 	struct meta saved, current;
 	struct table_state saved_state, state;
+	off_t room_end; /* the file is known to be so long; see table_make_room() */
 };
 
 struct table_reader {

@@ -6,6 +6,10 @@
  * zeros (blocks that are only reserved would be noted when they are first written, too),
  * made while nobody waits for an answer.  LMDB knows by its own count which pages are in
  * use; those behind them it never reads.
+ *
+ * The file is not asked for its length before each commit: where times are kept as Linux
+ * 6.13 does (Documentation/filesystems/multigrain-ts.rst), the first write after a
+ * stat(2) notes a time of its own in the inode, and the sync writes that, too.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -40,7 +44,8 @@ static bool has_disk(int file)
 	       (uint64_t)disk.f_bavail * disk.f_frsize >= DISK_LEAST;
 }
 
-static void add_zeros(int file, off_t at, off_t end)
+/* Returns the end of what could be written. */
+static off_t add_zeros(int file, off_t at, off_t end)
 {
 	static const char zeros[16 * 1024];
 
@@ -48,10 +53,11 @@ static void add_zeros(int file, off_t at, off_t end)
 		ssize_t written = pwrite(file, zeros, sizeof(zeros), at);
 
 		if (written <= 0)
-			return; /* it will do without */
+			return at; /* it will do without */
 		at += written;
 	}
 	(void)fdatasync(file);
+	return at;
 }
 
 void table_make_room(struct table *table)
@@ -61,10 +67,13 @@ void table_make_room(struct table *table)
 	struct stat status;
 	int file;
 
-	if (table->settings.durability == DURABILITY_PROCESS || used == 0)
+	if (table->settings.durability == DURABILITY_PROCESS || used == 0 ||
+		table->room_end >= used + ROOM_LEAST)
 		return;
-	if (mdb_env_get_fd(table->env, &file) != 0 || fstat(file, &status) < 0 ||
-		status.st_size >= used + ROOM_LEAST || !has_disk(file))
+	if (mdb_env_get_fd(table->env, &file) != 0 || fstat(file, &status) < 0)
+		return;
+	table->room_end = status.st_size;
+	if (table->room_end >= used + ROOM_LEAST || !has_disk(file))
 		return;
 	/* an error of the disk is told once for each time that a file is opened: LMDB is
 	 * to hear of it, too */
@@ -72,7 +81,7 @@ void table_make_room(struct table *table)
 	file = open(path, O_WRONLY | O_CLOEXEC);
 	if (file < 0)
 		return;
-	add_zeros(file, status.st_size > used ? status.st_size : used,
+	table->room_end = add_zeros(file, status.st_size > used ? status.st_size : used,
 		used + ROOM_LEAST + ROOM_STEP);
 	close(file);
 }

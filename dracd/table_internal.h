@@ -1,4 +1,4 @@
-/* What table.c, table_write.c and table_check.c share; for nobody else. */
+/* What the files of the table share; for nobody else. */
 #ifndef DRACD_TABLE_INTERNAL_H
 #define DRACD_TABLE_INTERNAL_H
 
@@ -127,6 +127,10 @@ int key_list_add(struct key_list *list, const struct address *key)
 /* Ends the leases of the list; counts those that were not over. */
 int table_drop_listed(struct table *table, const struct key_list *list, enum feed feed,
 	struct table_ended *ret) __attribute__((warn_unused_result));
+
+/* Ends up to limit leases that were over by boot_usec. */
+int table_drop_over(struct table *table, uint64_t boot_usec, unsigned limit,
+	enum feed feed, unsigned *ret_count) __attribute__((warn_unused_result));
 
 /* Carries all leases over to the boot of settings, or drops them. */
 int table_rebase(struct table *table, struct moment now, uint64_t *ret_dropped)
